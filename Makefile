@@ -1,0 +1,36 @@
+# Every command sets up what it needs in .venv by itself; nothing has to be activated.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test generate check lint golden clean
+
+run: .venv/ready generate
+	$(BIN)/python tests/demo.py
+
+test: .venv/ready check lint
+	$(BIN)/python -m pytest --numprocesses 2
+
+generate: .venv/ready
+	$(BIN)/runcomfy-codegen generate
+
+check: .venv/ready
+	$(BIN)/runcomfy-codegen check
+
+lint: .venv/ready
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/basedpyright
+
+# Rewrites the expected output of the golden folders; read the difference before you commit it.
+golden: .venv/ready
+	$(BIN)/python -m pytest tests/test_golden.py --rewrite-golden
+
+clean:
+	rm -rf .venv .cache out
+
+.venv/ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; name one: make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@

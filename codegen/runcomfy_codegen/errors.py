@@ -1,0 +1,43 @@
+"""What is told to the person who wrote a schema."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing that is wrong with one schema file."""
+
+    file: str
+    """The file, with line and column where the JSON itself is broken: ``schemas/a/b.json:3:1``."""
+    pointer: str
+    """Where in the file, as a JSON pointer; empty for the whole file."""
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.pointer}: {self.reason}" if self.pointer else f"{self.file}: {self.reason}"
+
+
+class SchemaError(Exception):
+    """One schema file cannot be used."""
+
+    def __init__(self, file: str, pointer: str, reason: str) -> None:
+        self.problem = Problem(file, pointer, reason)
+        super().__init__(str(self.problem))
+
+
+class GenerationError(Exception):
+    """Nothing was generated. `problems` holds everything that is wrong, file by file."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(sorted(set(problems)))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class OutputError(Exception):
+    """The output folder cannot be written as asked."""
+
+
+def pointer(*parts: str | int) -> str:
+    """``("properties", "a/b")`` -> ``"/properties/a~1b"``."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)

@@ -1,0 +1,50 @@
+"""How a text from a schema becomes Python: as a literal or as a docstring, never in any other way."""
+
+import textwrap
+from collections.abc import Sequence
+from typing import NamedTuple
+
+_WIDTH = 100
+
+
+def literal(value: object) -> str:
+    """A Python literal of a string, number, boolean, None, or list of them."""
+    return ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
+
+
+class Section(NamedTuple):
+    """A heading with named entries, such as ``Args:``."""
+
+    heading: str
+    entries: Sequence[tuple[str, str]]
+
+
+def docstring(*blocks: str | Section) -> str:
+    """A triple-quoted docstring, wrapped; its lines are not indented yet.
+
+    Whatever the texts hold (quotes, backslashes, control characters, half a surrogate pair) ends up as text.
+    """
+    text = "\n\n".join(filter(None, map(_block, blocks))).replace("\\", "\\\\")
+    if '"""' in text or text.endswith('"'):
+        text = text.replace('"', '\\"')
+    return f'"""{text}\n"""' if "\n" in text else f'"""{text}"""'
+
+
+def _block(block: str | Section) -> str:
+    if isinstance(block, str):
+        return _wrapped(block, "", "")
+    entries = (_wrapped(f"{name}: {text}", " " * 4, " " * 8) for name, text in block.entries)
+    return "\n".join((f"{block.heading}:", *entries)) if block.entries else ""
+
+
+def _wrapped(text: str, first: str, further: str) -> str:
+    printable = "".join(character if character.isprintable() else " " for character in text)
+    lines = textwrap.wrap(
+        printable,
+        _WIDTH,
+        initial_indent=first,
+        subsequent_indent=further,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join(lines)

@@ -1,0 +1,212 @@
+"""Every Python name, decided here. Names are API: a changed rule breaks the code of those who import the package.
+
+The rules stand in ``codegen/README.md``. Nothing here depends on the Python or pydantic that runs the generator: the
+reserved names are lists, not look-ups.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from keyword import kwlist
+from typing import Any
+from unicodedata import normalize
+
+from .errors import Problem, SchemaError
+from .normalise import Model
+
+_KEYWORDS = frozenset(kwlist)
+
+_CLASS_NAMES = frozenset({"Input", "Output"})
+_IMPORTED = frozenset(
+    "Annotated Any ClassVar Field Literal Mapping Sequence StrictBool StrictFloat StrictInt StrictStr".split()
+)
+# A model whose id is a prefix of another's is a package: its members must not hide the other's module.
+_FUNCTIONS = frozenset({"run", "run_async", "submit", "submit_async"})
+# Windows has no files of these names, whatever their suffix.
+_DEVICES = frozenset(
+    {"aux", "con", "nul", "prn", *(f"{port}{digit}" for port in ("com", "lpt") for digit in "123456789")}
+)
+# Present or promised members of the runtime's base classes.
+_RUNTIME_MEMBERS = frozenset({"raw", "files", "save", "save_async"})
+_PYDANTIC_MEMBERS = frozenset(
+    "construct copy dict from_orm json parse_file parse_obj parse_raw schema schema_json update_forward_refs validate"
+    " model_computed_fields model_config model_construct model_copy model_dump model_dump_json model_extra model_fields"
+    " model_fields_set model_json_schema model_parametrized_name model_post_init model_rebuild model_validate"
+    " model_validate_json model_validate_strings".split()
+)
+# A field of such a name would hide the type that a later field's annotation means.
+_BUILTIN_TYPES = frozenset({"bool", "dict", "float", "int", "list", "str"})
+
+RESERVED_SEGMENTS = _FUNCTIONS | _DEVICES
+RESERVED_CLASSES = _CLASS_NAMES | _IMPORTED | {"False", "None", "True"}
+RESERVED_FIELDS = (
+    {"client", "cls", "self"} | _CLASS_NAMES | _IMPORTED | _RUNTIME_MEMBERS | _PYDANTIC_MEMBERS | _BUILTIN_TYPES
+)
+
+
+@dataclass(frozen=True)
+class Member:
+    """One field of a `Shape`; `schema` refers to other shapes as ``{"$ref": "#/$defs/<name>"}``."""
+
+    name: str
+    wire: str
+    doc: str
+    schema: dict[str, Any]
+    required: bool
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One class to be made."""
+
+    name: str
+    doc: str
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True)
+class Module:
+    """One model with all its names. Nested shapes come first; the last ones are `Input` and `Output`."""
+
+    model: Model
+    path: tuple[str, ...]
+    """Below ``models``: ``("blackforestlabs", "flux_1_kontext", "pro", "edit")``."""
+    inputs: tuple[Shape, ...]
+    outputs: tuple[Shape, ...]
+
+
+def name(models: Iterable[Model]) -> tuple[list[Module], list[Problem]]:
+    """Name everything. Two models with one import path are a `Problem` that says how to settle it."""
+    modules: dict[tuple[str, ...], Module] = {}
+    problems: list[Problem] = []
+    for model in models:
+        try:
+            module = _module(model)
+        except SchemaError as error:
+            problems.append(error.problem)
+            continue
+        first = modules.setdefault(module.path, module)
+        if first is not module:
+            reason = (
+                f"{model.model_id!r} has the same import path as {first.model.model_id!r} ({first.model.source}):"
+                f' {".".join(module.path)}; give one of the two files a "python_path" of its own'
+            )
+            problems.append(Problem(model.source, "", reason))
+    return list(modules.values()), problems
+
+
+def import_path(model_id: str) -> tuple[str, ...]:
+    """``"kling/kling-3.0/4k"`` -> ``("kling", "kling_3_0", "v4k")``."""
+    return tuple(_segment(segment) for segment in model_id.split("/"))
+
+
+def _segment(segment: str) -> str:
+    identifier = re.sub(r"[^a-z0-9]+", "_", segment.lower())
+    if identifier[:1].isdigit():
+        identifier = f"v{identifier}"
+    return f"{identifier}_" if identifier in _KEYWORDS or identifier in RESERVED_SEGMENTS else identifier
+
+
+def field_names(wires: Iterable[str]) -> dict[str, str]:
+    """Python names by wire name.
+
+    >>> list(field_names(["prompt", "62_image", "class", "lora-scale", "lora_scale"]).values())
+    ['prompt', 'field_62_image', 'class_', 'lora_scale_2', 'lora_scale']
+    """
+    wires = list(wires)
+    names = {wire: _identifier(wire) for wire in wires}
+    taken = {wire for wire in wires if names[wire] == wire}
+    for wire in wires:
+        if names[wire] != wire:
+            names[wire] = _free(names[wire], taken)
+            taken.add(names[wire])
+    return names
+
+
+def _identifier(wire: str) -> str:
+    if not (wire.isidentifier() and normalize("NFKC", wire) == wire):
+        wire = re.sub(r"[^0-9A-Za-z_]+", "_", wire)
+    if wire[:1].isdigit():
+        wire = f"field_{wire}"
+    if wire[:1] in ("_", ""):  # pydantic has no fields with a leading underscore
+        wire = f"field{wire}"
+    return f"{wire}_" if wire in _KEYWORDS or wire in RESERVED_FIELDS else wire
+
+
+def _free(wanted: str, taken: Iterable[str]) -> str:
+    candidate, number = wanted, 1
+    while candidate in taken:
+        number += 1
+        candidate = f"{wanted}_{number}"
+    return candidate
+
+
+def _module(model: Model) -> Module:
+    inputs = _Shapes("Input", prefix="", taken=set(RESERVED_CLASSES))
+    inputs.add(model.input, "Input")
+    outputs = _Shapes("Output", prefix="Output", taken=RESERVED_CLASSES | {shape.name for shape in inputs.made})
+    outputs.add(model.output, "Output")
+    return Module(model, _path(model), tuple(inputs.made), tuple(outputs.made))
+
+
+def _path(model: Model) -> tuple[str, ...]:
+    declared = model.entry.get("python_path")
+    if declared is None:
+        return import_path(model.model_id)
+    path = tuple(declared.split(".")) if isinstance(declared, str) else ()
+    if not path or any(_segment(segment) != segment for segment in path):
+        raise SchemaError(
+            model.source,
+            "/python_path",
+            f'is {declared!r}; it takes lower-case names with dots: "vendor.model_two.edit"',
+        )
+    return path
+
+
+class _Shapes:
+    """Collects the objects of one schema, the inner before the outer."""
+
+    def __init__(self, root: str, *, prefix: str, taken: Iterable[str]) -> None:
+        self._root = root
+        self._prefix = prefix
+        self._taken = set(taken)
+        self.made: list[Shape] = []
+
+    def add(self, schema: dict[str, Any], class_name: str) -> None:
+        names = field_names(schema["properties"])
+        required = schema.get("required", ())
+        members = tuple(
+            Member(names[wire], wire, member.get("description", ""), self._hoisted(member, wire), wire in required)
+            for wire, member in schema["properties"].items()
+        )
+        self.made.append(Shape(class_name, schema.get("description", ""), members))
+
+    def _hoisted(self, schema: dict[str, Any], wire: str, *, one_of_many: bool = False) -> dict[str, Any]:
+        if "items" in schema:
+            schema = {**schema, "items": self._hoisted(schema["items"], wire, one_of_many=True)}
+        if "properties" not in schema:
+            return schema
+        class_name = self._class_name(wire, one_of_many)
+        self.add(schema, class_name)
+        reference: dict[str, Any] = {"$ref": f"#/$defs/{class_name}"}
+        return {"anyOf": [reference, {"type": "null"}]} if "null" in schema["type"] else reference
+
+    def _class_name(self, wire: str, one_of_many: bool) -> str:
+        """``"loras"``, one of many -> ``"Lora"``."""
+        words = [word for word in re.split(r"[^0-9A-Za-z]+", wire) if word]
+        if words and one_of_many:
+            words[-1] = _singular(words[-1])
+        camel = "".join(word[0].upper() + word[1:] for word in words) or "Item"
+        if camel[0].isdigit():
+            camel = f"Object{camel}"
+        if camel in self._taken and self._prefix and not camel.startswith(self._prefix):
+            camel = f"{self._prefix}{camel}"
+        chosen = _free(camel, self._taken)
+        self._taken.add(chosen)
+        return chosen
+
+
+def _singular(word: str) -> str:
+    from inflect import engine  # slow to load, and few schemas have lists of objects
+
+    return engine().singular_noun(word) or word

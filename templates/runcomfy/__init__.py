@@ -1,0 +1,95 @@
+"""Typed Python client of the RunComfy Model API.
+
+Every model of the catalog is a module below :mod:`runcomfy.models`::
+
+    from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
+
+    output = edit.run(prompt="Make it rain", image_url="https://example.com/in.webp")
+
+Importing this package loads nothing else: each public name is looked up in its module when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "APIConnectionError",
+    "APIStatusError",
+    "AsyncClient",
+    "AsyncJob",
+    "AuthenticationError",
+    "BadRequestError",
+    "Client",
+    "ConfigurationError",
+    "InputProblem",
+    "InputValidationError",
+    "InsufficientBalanceError",
+    "InternalServerError",
+    "Job",
+    "JobCancelledError",
+    "JobFailedError",
+    "MediaOutput",
+    "NotFoundError",
+    "Output",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "RunComfyError",
+    "Status",
+    "SubmissionOutcomeUnknown",
+    "UnprocessableEntityError",
+    "WaitTimeoutError",
+    "__version__",
+]
+
+if TYPE_CHECKING:
+    from ._async_client import AsyncClient as AsyncClient
+    from ._async_client import AsyncJob as AsyncJob
+    from ._client import Client as Client
+    from ._client import Job as Job
+    from ._errors import APIConnectionError as APIConnectionError
+    from ._errors import APIStatusError as APIStatusError
+    from ._errors import AuthenticationError as AuthenticationError
+    from ._errors import BadRequestError as BadRequestError
+    from ._errors import ConfigurationError as ConfigurationError
+    from ._errors import InputProblem as InputProblem
+    from ._errors import InputValidationError as InputValidationError
+    from ._errors import InsufficientBalanceError as InsufficientBalanceError
+    from ._errors import InternalServerError as InternalServerError
+    from ._errors import JobCancelledError as JobCancelledError
+    from ._errors import JobFailedError as JobFailedError
+    from ._errors import NotFoundError as NotFoundError
+    from ._errors import PermissionDeniedError as PermissionDeniedError
+    from ._errors import RateLimitError as RateLimitError
+    from ._errors import RunComfyError as RunComfyError
+    from ._errors import SubmissionOutcomeUnknown as SubmissionOutcomeUnknown
+    from ._errors import UnprocessableEntityError as UnprocessableEntityError
+    from ._errors import WaitTimeoutError as WaitTimeoutError
+    from ._outputs import MediaOutput as MediaOutput
+    from ._outputs import Output as Output
+    from ._status import Status as Status
+
+_MODULES = {
+    "AsyncClient": "._async_client",
+    "AsyncJob": "._async_client",
+    "Client": "._client",
+    "Job": "._client",
+    "MediaOutput": "._outputs",
+    "Output": "._outputs",
+    "Status": "._status",
+}
+
+
+if not TYPE_CHECKING:  # A type checker is to report a misspelt name.
+
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(_MODULES.get(name, "._errors"), __name__), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

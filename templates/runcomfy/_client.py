@@ -1,0 +1,183 @@
+"""The sync client: `Client` and `Job`."""
+
+from collections.abc import Callable, Iterator, Mapping
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+
+from ._client_base import ClientBase, JobBase, submission
+from ._errors import ConfigurationError
+from ._flows import submit
+from ._http_types import Flow
+from ._inputs import Input, OutT
+from ._outputs import MediaOutput
+from ._status import Status
+
+if TYPE_CHECKING:
+    from ._http import Http
+
+T = TypeVar("T")
+
+_opening = Lock()
+
+
+class Client(ClientBase):
+    """Client of the RunComfy Model API; its settings are those of `ClientBase`.
+
+    One client may be used by many threads. Close it, or use it in a ``with`` block, to close its connections.
+    """
+
+    _http: "Http | None" = None
+    _closed = False
+
+    @overload
+    def submit(self, request: Input[OutT], /) -> "Job[OutT]": ...
+    @overload
+    def submit(self, model_id: str, arguments: Mapping[str, Any], /) -> "Job[MediaOutput]": ...
+    def submit(self, request: object, arguments: Mapping[str, Any] | None = None, /) -> "Job[Any]":
+        """Submit a job: one POST, which is never repeated.
+
+        Args:
+            request: What to run, such as ``edit.Input(…)``; or the id of any model.
+            arguments: With a model id: the request body, sent as it is.
+
+        Raises:
+            InputValidationError: the input does not fit the schema; nothing was sent.
+            APIConnectionError: the API could not be reached; nothing was sent, so it is safe to call again.
+            APIStatusError: the API refused; no job was accepted.
+            SubmissionOutcomeUnknown: no answer told whether a job was accepted; look before you call again.
+        """
+        model_id, body, output = submission(request, arguments)
+        request_id = self._drive(submit(model_id, body, self._settings.timeout))
+        return Job(self, request_id, output, model_id)
+
+    @overload
+    def run(
+        self,
+        request: Input[OutT],
+        /,
+        *,
+        timeout: float | None = None,
+        on_update: Callable[[Status], object] | None = None,
+    ) -> OutT: ...
+    @overload
+    def run(
+        self,
+        model_id: str,
+        arguments: Mapping[str, Any],
+        /,
+        *,
+        timeout: float | None = None,
+        on_update: Callable[[Status], object] | None = None,
+    ) -> MediaOutput: ...
+    def run(
+        self,
+        request: object,
+        arguments: Mapping[str, Any] | None = None,
+        /,
+        *,
+        timeout: float | None = None,
+        on_update: Callable[[Status], object] | None = None,
+    ) -> Any:
+        """Submit a job, wait for it, and return its output.
+
+        Args:
+            request: As for `submit`.
+            arguments: As for `submit`.
+            timeout: As for `Job.result`.
+            on_update: As for `Job.result`.
+
+        Raises:
+            RunComfyError: whatever `submit` and `Job.result` raise.
+        """
+        job: Job[Any] = self.submit(request, arguments)  # type: ignore[call-overload]  # checked by submission()
+        return job.result(timeout, on_update)
+
+    @overload
+    def job(self, request_id: str, /) -> "Job[MediaOutput]": ...
+    @overload
+    def job(self, request_id: str, output: type[OutT], /) -> "Job[OutT]": ...
+    def job(self, request_id: str, output: type[Any] = MediaOutput, /) -> "Job[Any]":
+        """Take up a job again by its id, in any process and on any machine; nothing is sent.
+
+        Args:
+            request_id: `Job.id`, or the ``request_id`` that an error carries.
+            output: How to read its result, such as ``edit.Output``.
+        """
+        return Job(self, request_id, output, None)
+
+    def close(self) -> None:
+        """Close the connections. May be called more than once; after it the client cannot be used."""
+        with _opening:
+            self._closed, http, self._http = True, self._http, None
+        if http is not None:
+            http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _drive(self, flow: Flow[T]) -> T:
+        with _opening:
+            if self._closed:
+                raise ConfigurationError("this client is closed; make a new one")
+            if self._http is None:
+                from ._http import Http  # only what talks to the network pays for loading httpx
+
+                self._http = Http(self._settings)
+            http = self._http
+        return http.drive(flow)
+
+
+class Job(JobBase[OutT]):
+    """A job that the API has accepted, or that was taken up again by its id."""
+
+    def __init__(self, client: Client, request_id: str, output: type[OutT], model_id: str | None) -> None:
+        super().__init__(client, request_id, output, model_id)
+        self._client = client
+
+    def status(self) -> Status:
+        """Read the job's state now.
+
+        Raises:
+            APIStatusError: the API refused; `NotFoundError` where it does not know the job (any more).
+            APIConnectionError: no answer came within one request timeout, repetitions included.
+        """
+        return self._client._drive(self._flows.status())
+
+    def updates(self, timeout: float | None = None) -> Iterator[Status]:
+        """Yield the job's status now and whenever it changes, until it has ended.
+
+        Args:
+            timeout: Seconds until the wait ends with an error; the client's `wait_timeout` without one.
+
+        Raises:
+            WaitTimeoutError: the deadline passed; the job goes on.
+        """
+        wait = self._wait(timeout)
+        while (status := self._client._drive(wait.next_change())) is not None:
+            yield status
+
+    def result(self, timeout: float | None = None, on_update: Callable[[Status], object] | None = None) -> OutT:
+        """Wait for the job to end and return its output. May be called again.
+
+        Args:
+            timeout: Seconds until the wait ends with an error; the client's `wait_timeout` without one.
+            on_update: Called with the status now and whenever it changes.
+
+        Raises:
+            JobFailedError: the job failed.
+            JobCancelledError: the job was cancelled.
+            WaitTimeoutError: the deadline passed; the job goes on, and ``error.job.result()`` waits on.
+            APIStatusError: the API refused to tell.
+        """
+        return self._output._from_result(self._client._drive(self._wait(timeout).outcome(on_update)))
+
+    def cancel(self) -> bool:
+        """Cancel the job, which works only while it is in the queue.
+
+        Returns:
+            Whether it was cancelled; False for a job that already runs or has ended.
+        """
+        return self._client._drive(self._flows.cancel())

@@ -1,0 +1,256 @@
+"""Everything the client raises.
+
+::
+
+    RunComfyError
+    ├── ConfigurationError          the client cannot be made or used as asked
+    ├── InputValidationError        the input does not fit the schema; also a ValueError; nothing was sent
+    ├── APIConnectionError          no answer: nothing was sent (a submit), or nothing was learned (a read)
+    ├── SubmissionOutcomeUnknown    a submit was sent, and whether a job was accepted is not known
+    ├── APIStatusError              the API refused
+    │   ├── BadRequestError             400
+    │   ├── AuthenticationError         401, or error code 400004
+    │   ├── InsufficientBalanceError    402, or error code 400002
+    │   ├── PermissionDeniedError       403
+    │   ├── NotFoundError               404
+    │   ├── UnprocessableEntityError    422
+    │   ├── RateLimitError              429
+    │   └── InternalServerError         5xx
+    ├── JobFailedError              the job ran and failed
+    ├── JobCancelledError           the job was cancelled
+    └── WaitTimeoutError            the deadline passed; the job goes on; also a TimeoutError
+"""
+
+from typing import Any, NamedTuple
+
+Facts = dict[str, Any]
+
+
+class RunComfyError(Exception):
+    """Root of everything this package raises.
+
+    Attributes:
+        model_id: The model the call was about, where known.
+        request_id: The job the call was about, where known. The text of the error says it too.
+    """
+
+    model_id: str | None
+    request_id: str | None
+
+    def __init__(self, message: str, *, model_id: str | None = None, request_id: str | None = None) -> None:
+        super().__init__(message)
+        self.model_id = model_id
+        self.request_id = request_id
+
+    def __str__(self) -> str:
+        message = str(self.args[0]) if self.args else ""
+        if self.request_id and self.request_id not in message:
+            return f"{message} (request {self.request_id})"
+        return message
+
+    def _portable(self) -> Facts:
+        """What travels in a pickle."""
+        return dict(self.__dict__)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _revive, (type(self), self.args, self._portable())
+
+
+def _revive(cls: type[RunComfyError], args: tuple[Any, ...], facts: Facts) -> RunComfyError:
+    error = cls.__new__(cls)
+    error.args = args
+    error.__dict__.update(facts)
+    return error
+
+
+class ConfigurationError(RunComfyError):
+    """The client cannot be made, or cannot be used, as asked: no token, a bad base URL, a closed client."""
+
+
+class InputProblem(NamedTuple):
+    """One thing that is wrong with an input."""
+
+    field: str
+    """Where: ``"aspect_ratio"``, ``"loras[0].path"``."""
+    message: str
+    """What is wrong, in one sentence."""
+
+
+class InputValidationError(RunComfyError, ValueError):
+    """The input does not fit the model's schema. Nothing was sent, nothing was paid.
+
+    Attributes:
+        problems: Everything that is wrong, field by field.
+    """
+
+    problems: list[InputProblem]
+
+    def __init__(self, subject: str, problems: list[InputProblem], *, model_id: str | None = None) -> None:
+        lines = [f"{problem.field}: {problem.message}" if problem.field else problem.message for problem in problems]
+        super().__init__(f"invalid input for {subject}: " + "; ".join(lines), model_id=model_id)
+        self.problems = problems
+
+
+class APIConnectionError(RunComfyError):
+    """The API could not be reached.
+
+    Raised by a submit only when no byte of the request left, so that submitting again cannot pay twice.
+    """
+
+
+class SubmissionOutcomeUnknown(RunComfyError):
+    """A submit was sent, and no answer told whether a job was accepted: it may run, and be charged.
+
+    The client never repeats it by itself. Look at the request history of your account before submitting again.
+
+    Attributes:
+        payload_sha256: SHA-256 of the request body as sent, in hexadecimal.
+        submitted_at: When it was sent, in seconds since the epoch.
+        status_code: HTTP status of the answer, or None where there was none.
+        body: The body of the answer as received, or None where there was none.
+    """
+
+    payload_sha256: str
+    submitted_at: float
+    status_code: int | None
+    body: bytes | None
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        model_id: str,
+        payload_sha256: str,
+        submitted_at: float,
+        status_code: int | None = None,
+        body: bytes | None = None,
+    ) -> None:
+        super().__init__(message, model_id=model_id)
+        self.payload_sha256 = payload_sha256
+        self.submitted_at = submitted_at
+        self.status_code = status_code
+        self.body = body
+
+
+class APIStatusError(RunComfyError):
+    """The API answered with a refusal.
+
+    Attributes:
+        status_code: HTTP status of the answer. It may be 200: the API can put an error code into a 200 answer.
+        code: The API's own error code, such as 400002, or None.
+        message: The API's own words, or None.
+        detail: The API's ``detail`` as received (for an invalid input, usually a list), or None.
+        body: The whole body as received.
+    """
+
+    status_code: int
+    code: int | None
+    message: str | None
+    detail: Any
+    body: bytes
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        status_code: int,
+        code: int | None,
+        message: str | None,
+        detail: Any,
+        body: bytes,
+        model_id: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(text, model_id=model_id, request_id=request_id)
+        self.status_code = status_code
+        self.code = code
+        self.message = message
+        self.detail = detail
+        self.body = body
+
+
+class BadRequestError(APIStatusError):
+    """HTTP 400, or any other 4xx without a class of its own."""
+
+
+class AuthenticationError(APIStatusError):
+    """HTTP 401, or error code 400004: the token is missing, revoked or expired, or the account is not active."""
+
+
+class InsufficientBalanceError(APIStatusError):
+    """HTTP 402, or error code 400002: the account's balance does not cover the call."""
+
+
+class PermissionDeniedError(APIStatusError):
+    """HTTP 403: the token may not do this, for example read a request of another account."""
+
+
+class NotFoundError(APIStatusError):
+    """HTTP 404: no such model, or the request does not exist, was deleted or has expired."""
+
+
+class UnprocessableEntityError(APIStatusError):
+    """HTTP 422: the API found the input invalid. `detail` says where."""
+
+
+class RateLimitError(APIStatusError):
+    """HTTP 429: too many requests."""
+
+
+class InternalServerError(APIStatusError):
+    """HTTP 5xx, after all repetitions that the deadline allowed."""
+
+
+class JobFailedError(RunComfyError):
+    """The job ended as failed.
+
+    Attributes:
+        error: The vendor's error as received: text, an object, a list, or None.
+        raw: The whole body that told so.
+    """
+
+    error: Any
+    raw: dict[str, Any]
+
+    def __init__(
+        self, message: str, *, error: Any, raw: dict[str, Any], request_id: str, model_id: str | None = None
+    ) -> None:
+        super().__init__(message, model_id=model_id, request_id=request_id)
+        self.error = error
+        self.raw = raw
+
+
+class JobCancelledError(RunComfyError):
+    """The job was cancelled before it ran.
+
+    Attributes:
+        raw: The whole body that told so.
+    """
+
+    raw: dict[str, Any]
+
+    def __init__(self, message: str, *, raw: dict[str, Any], request_id: str, model_id: str | None = None) -> None:
+        super().__init__(message, model_id=model_id, request_id=request_id)
+        self.raw = raw
+
+
+class WaitTimeoutError(RunComfyError, TimeoutError):
+    """The deadline of a wait passed. The job was not cancelled and goes on.
+
+    ``error.job.result(timeout=600)`` waits on; in another process, ``client.job(error.request_id, …)`` does.
+
+    Attributes:
+        job: The job (a `Job` or an `AsyncJob`), or None after unpickling: a job cannot travel, its id can.
+        state: The last state seen, or None.
+    """
+
+    job: Any
+    state: str | None
+
+    def __init__(self, message: str, *, request_id: str, state: str | None, model_id: str | None = None) -> None:
+        super().__init__(message, model_id=model_id, request_id=request_id)
+        self.job = None
+        self.state = state
+
+    def _portable(self) -> Facts:
+        return {**super()._portable(), "job": None}

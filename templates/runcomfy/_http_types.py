@@ -1,0 +1,57 @@
+"""What passes between the decisions and the network: plain values, no httpx.
+
+A *flow* is a generator that holds the decisions of one operation. It yields what to do next (send a `Request`, or
+`Pause`) and is sent the `Response`; a failed exchange is thrown into it as a `TransportFailure`. The sync and the
+async client each drive the same flows with a loop of their own, so every decision stands once.
+"""
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An HTTP request. `path` is below the base URL and already percent-encoded; `timeout` is in seconds."""
+
+    method: str
+    path: str
+    timeout: float
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait `seconds` before going on."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An HTTP answer with its whole body; header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class TransportFailure(Exception):
+    """No usable answer came. `sent` is False where it is certain that no byte of the request left."""
+
+    def __init__(self, reason: str, *, sent: bool) -> None:
+        super().__init__(reason)
+        self.sent = sent
+
+
+Step = Request | Pause
+Flow = Generator[Step, Response | None, T]
+
+
+def exchange(request: Request) -> Flow[Response]:
+    """Send one request and return its answer."""
+    response = yield request
+    assert response is not None, "a driver answers every request"
+    return response

@@ -1,0 +1,147 @@
+"""What generated `Input` classes are made of: validated when made, sent as set.
+
+Validation is pydantic's. The scalars are strict, unknown names are refused, and whatever is wrong becomes one
+`InputValidationError` before anything is sent.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+
+from ._errors import InputProblem, InputValidationError
+from ._outputs import Output
+
+OutT = TypeVar("OutT", bound=Output)
+
+
+class Endpoint(NamedTuple):
+    """What a request needs to know of its model."""
+
+    model_id: str
+    output: type[Output]
+
+
+def _same_type(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    found = read(value)
+    if isinstance(value, type(found)) and isinstance(value, bool) is isinstance(found, bool):
+        return found
+    raise ValueError(f"must be exactly {found!r}, of type {type(found).__name__}")
+
+
+exact = WrapValidator(_same_type)
+"""For an enum with other values than strings: Python finds 5.0 equal to 5 and True equal to 1, the API need not."""
+
+
+class InputObject(BaseModel):
+    """An object inside an input, such as one entry of ``loras``.
+
+    Fields are set by their Python names. ``Input.model_validate(body, by_alias=True, by_name=False)`` reads a body with
+    the API's own names instead.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        validate_by_name=True,
+        validate_by_alias=False,
+        revalidate_instances="always",
+        protected_namespaces=(),
+    )
+
+    if not TYPE_CHECKING:  # A type checker sees the keywords that pydantic makes of the fields.
+
+        def __init__(self, /, **data: Any) -> None:
+            try:
+                super().__init__(**data)
+            except ValidationError as error:
+                raise _invalid(type(self), error) from None
+
+        # Without it, pydantic would call __init__ for nested objects, and nest its own error in ours.
+        __init__.__pydantic_base_init__ = True
+
+        @classmethod
+        def model_validate(cls, obj: Any, **options: Any) -> Self:
+            try:
+                return super().model_validate(obj, **options)
+            except ValidationError as error:
+                raise _invalid(cls, error) from None
+
+        @classmethod
+        def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
+            try:
+                return super().model_validate_json(json_data, **options)
+            except ValidationError as error:
+                raise _invalid(cls, error) from None
+
+
+class Input(InputObject, Generic[OutT]):
+    """A request to one model as a value: it can be compared, stored, reloaded, and run by any client."""
+
+    _endpoint: ClassVar[Endpoint]
+
+
+def payload(request: Input[Any]) -> bytes:
+    """The request body: what was set, under its wire name, in schema order.
+
+    The input is validated once more, since ``model_copy(update=…)`` and a changed list inside it are not.
+    """
+    return encode(request._endpoint.model_id, _sent(type(request).model_validate(request)))
+
+
+def encode(model_id: str, arguments: object) -> bytes:
+    """A request body as compact JSON in UTF-8.
+
+    Raises:
+        InputValidationError: something in it is no JSON: another type, an infinite number, half a surrogate pair.
+    """
+    try:
+        return json.dumps(arguments, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputValidationError(model_id, [InputProblem("", f"not JSON: {error}")], model_id=model_id) from None
+
+
+def _sent(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        fields = type(value).model_fields
+        sent = {
+            fields[name].alias or name: _sent(field_value)
+            for name in fields
+            if name in value.model_fields_set
+            and ((field_value := getattr(value, name)) is not None or fields[name].is_required())
+        }
+        return sent | (value.model_extra or {})
+    if isinstance(value, Mapping):
+        return {key: _sent(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [_sent(item) for item in value]
+    return value
+
+
+def _invalid(cls: type[BaseModel], error: ValidationError) -> InputValidationError:
+    endpoint = getattr(cls, "_endpoint", None)
+    model_id = endpoint.model_id if isinstance(endpoint, Endpoint) else None
+    problems = [
+        InputProblem(_field(problem["loc"]), _message(cls, dict(problem)))
+        for problem in error.errors(include_url=False, include_context=False)
+    ]
+    return InputValidationError(model_id or cls.__name__, problems, model_id=model_id)
+
+
+def _field(location: tuple[int | str, ...]) -> str:
+    """``("loras", 0, "path")`` -> ``"loras[0].path"``."""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return "".join(parts).removeprefix(".")
+
+
+def _message(cls: type[BaseModel], problem: dict[str, Any]) -> str:
+    if problem["type"] == "missing":
+        return "is required"
+    if problem["type"] == "extra_forbidden":
+        near = get_close_matches(str(problem["loc"][-1]), cls.model_fields, n=1) if len(problem["loc"]) == 1 else []
+        return "no such field" + (f"; did you mean {near[0]}?" if near else "")
+    shown = repr(problem["input"])
+    return f"{problem['msg']}, got {shown if len(shown) <= 80 else shown[:79] + '…'}"

@@ -1,0 +1,22 @@
+"""What the generated model modules use."""
+
+from ._async_client import AsyncClient, AsyncJob
+from ._client import Client, Job
+from ._default import default_async_client, default_client
+from ._inputs import Endpoint, Input, InputObject, exact
+from ._outputs import Output, OutputObject
+
+__all__ = [
+    "AsyncClient",
+    "AsyncJob",
+    "Client",
+    "Endpoint",
+    "Input",
+    "InputObject",
+    "Job",
+    "Output",
+    "OutputObject",
+    "default_async_client",
+    "default_client",
+    "exact",
+]

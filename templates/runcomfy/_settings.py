@@ -1,0 +1,154 @@
+"""Where the client's settings come from: the argument, then the environment, then a default."""
+
+import json
+import os
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ._errors import ConfigurationError
+
+PRODUCTION = "https://model-api.runcomfy.net"
+TOKEN_VARIABLES = ("RUNCOMFY_TOKEN", "RUNCOMFY_API_TOKEN", "RUNCOMFY_API_KEY")
+BASE_URL_VARIABLE = "RUNCOMFY_MODEL_API_BASE"
+
+
+class Token:
+    """The API token, kept out of every ``repr``, traceback and pickle."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Token(…)"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a token cannot be pickled")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that decides how a client talks to the API. Times are in seconds; `origin` is the base URL less ``/v1``."""
+
+    token: Token
+    origin: str
+    timeout: float
+    wait_timeout: float
+    poll_interval: float | None
+    headers: Mapping[str, str]
+    proxy: str | None
+    verify: bool | ssl.SSLContext | str
+
+    @property
+    def base_url(self) -> str:
+        return f"{self.origin}/v1"
+
+
+def resolve(
+    *,
+    token: str | None,
+    base_url: str | None,
+    timeout: float,
+    wait_timeout: float,
+    poll_interval: float | None,
+    headers: Mapping[str, str] | None,
+    proxy: str | None,
+    verify: bool | ssl.SSLContext | str | os.PathLike[str],
+) -> Settings:
+    """Settle every setting, or raise a `ConfigurationError` that says which one is wrong and why."""
+    extra = dict(headers or {})
+    for name in extra:
+        if name.lower() in ("authorization", "content-type", "content-length", "host"):
+            raise ConfigurationError(f"headers: {name} is set by the client itself")
+    if poll_interval is not None and not (isfinite(poll_interval) and poll_interval >= 0):
+        raise ConfigurationError(f"poll_interval: {poll_interval!r} is no number of seconds")
+    return Settings(
+        token=_token(token),
+        origin=_origin(base_url),
+        timeout=positive("timeout", timeout),
+        wait_timeout=positive("wait_timeout", wait_timeout),
+        poll_interval=poll_interval,
+        headers=extra,
+        proxy=proxy,
+        verify=verify if isinstance(verify, bool | ssl.SSLContext) else os.fspath(verify),
+    )
+
+
+def positive(name: str, seconds: float) -> float:
+    """A number of seconds above zero; infinity waits for ever."""
+    if not seconds > 0:
+        raise ConfigurationError(f"{name}: {seconds!r} is not a number of seconds above zero")
+    return seconds
+
+
+def _token(argument: str | None) -> Token:
+    if argument is not None:
+        return _checked("the token argument", argument)
+    for variable in TOKEN_VARIABLES:
+        if value := os.environ.get(variable, "").strip():
+            return _checked(variable, value)
+    for path in _token_files():
+        if saved := _saved_token(path):
+            return _checked(str(path), saved)
+    raise ConfigurationError(
+        "no API token: pass Client(token=…) or set RUNCOMFY_TOKEN. Your token is on the profile page of runcomfy.com."
+    )
+
+
+def _checked(source: str, value: str) -> Token:
+    value = value.strip()
+    if not value:
+        raise ConfigurationError(f"{source}: the token is empty")
+    if value.lower().startswith("bearer "):
+        raise ConfigurationError(f"{source}: give the token alone, without 'Bearer'")
+    if not all("!" <= character <= "~" for character in value):
+        raise ConfigurationError(f"{source}: a token has only printable ASCII characters and no spaces")
+    return Token(value)
+
+
+def _token_files() -> list[Path]:
+    """Where the official command line keeps its token."""
+    if folder := os.environ.get("RUNCOMFY_CONFIG_DIR"):
+        return [Path(folder, "token.json")]
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return []
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
+    return [config / "runcomfy/token.json", home / "Library/Application Support/runcomfy/token.json"]
+
+
+def _saved_token(path: Path) -> str | None:
+    try:
+        saved = json.loads(path.read_bytes())
+    except OSError:
+        return None
+    except ValueError:
+        raise ConfigurationError(f"{path}: not a JSON file; sign in again, or set RUNCOMFY_TOKEN") from None
+    value = saved.get("access_token") if isinstance(saved, dict) else None
+    return value if isinstance(value, str) else None
+
+
+def _origin(argument: str | None) -> str:
+    source = "base_url" if argument is not None else BASE_URL_VARIABLE
+    url = argument if argument is not None else os.environ.get(BASE_URL_VARIABLE, "").strip() or PRODUCTION
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port
+    except ValueError as error:
+        raise ConfigurationError(f"{source}: {error}") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigurationError(f"{source}: {url!r} is no http or https URL")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ConfigurationError(f"{source}: a base URL has no user name, query or fragment")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    path = parts.path.rstrip("/").removesuffix("/v1")
+    return f"{parts.scheme}://{host}{'' if port is None else f':{port}'}{path}"

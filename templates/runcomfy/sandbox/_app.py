@@ -1,0 +1,242 @@
+"""The paths of the Model API as a Starlette application; what they answer is described in the API's pages."""
+
+import json
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from . import _media
+from ._catalog import Model
+from ._faults import Endpoint, Fault
+from ._jobs import Job, Pace
+
+Handler = Callable[["State", Request, str], Awaitable[Response]]
+
+
+@dataclass(frozen=True)
+class ReceivedRequest:
+    """One request as the sandbox received it."""
+
+    method: str
+    path: str
+    """As sent: percent-encoded, with the query."""
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+
+@dataclass
+class State:
+    """All that a sandbox remembers."""
+
+    models: dict[str, Model]
+    tokens: frozenset[str]
+    pace: Pace
+    balance: float = 100.0
+    jobs: dict[str, Job] = field(default_factory=dict)
+    requests: list[ReceivedRequest] = field(default_factory=list)
+    faults: deque[Fault] = field(default_factory=deque)
+    errors: deque[Any] = field(default_factory=deque)
+    """What the next jobs fail with."""
+
+    def take_fault(self, endpoint: Endpoint) -> Fault | None:
+        for fault in self.faults:
+            if fault.endpoint == endpoint:
+                self.faults.remove(fault)
+                return fault
+        return None
+
+
+def application(state: State) -> Starlette:
+    """The server of one sandbox."""
+
+    def route(path: str, method: str, endpoint: Endpoint, handler: Handler) -> Route:
+        async def respond(request: Request) -> Response:
+            state.requests.append(await _received(request))
+            fault = state.take_fault(endpoint)
+            if fault and not fault.takes_effect:
+                return Response(fault.body, fault.status, dict(fault.headers))
+            token = request.headers.get("authorization", "").removeprefix("Bearer ")
+            if token not in state.tokens:
+                return _error(401, 400004, "The API token is missing, expired or revoked.")
+            response = await handler(state, request, token)
+            return Response(fault.body, fault.status, dict(fault.headers)) if fault else response
+
+        return Route(path, respond, methods=[method])
+
+    async def output(request: Request) -> Response:
+        job = state.jobs.get(request.path_params["request_id"])
+        if job is None or job.look()[0] != "completed":
+            return Response("no such file", 404)
+        file = _media.make(job.model.kind, job.model.with_defaults(job.arguments))
+        return Response(file.content, media_type=file.media_type)
+
+    return Starlette(
+        routes=[
+            route("/v1/models", "GET", "models", _models),
+            route("/v1/models/categories", "GET", "categories", _categories),
+            route("/v1/models/{model_id:path}", "GET", "model", _model),
+            route("/v1/models/{model_id:path}", "POST", "submit", _submit),
+            route("/v1/requests/{request_id}/status", "GET", "status", _status),
+            route("/v1/requests/{request_id}/result", "GET", "result", _result),
+            route("/v1/requests/{request_id}/cancel", "POST", "cancel", _cancel),
+            route("/prod/v2/balance", "GET", "balance", _balance),
+            Route("/outputs/{request_id}/{name}", output, methods=["GET"]),
+        ]
+    )
+
+
+async def _received(request: Request) -> ReceivedRequest:
+    raw_path = request.scope.get("raw_path", b"").decode("ascii", errors="replace")
+    query = request.scope.get("query_string", b"").decode("ascii", errors="replace")
+    path = f"{raw_path}?{query}" if query else raw_path
+    return ReceivedRequest(request.method, path, dict(request.headers), await request.body())
+
+
+def _error(status: int, code: int, message: str, detail: Any = None) -> JSONResponse:
+    body = {"error_code": code, "error_message": message}
+    return JSONResponse(body if detail is None else {**body, "detail": detail}, status)
+
+
+async def _models(state: State, request: Request, token: str) -> Response:
+    query = request.query_params
+    search, category, kind = query.get("search", "").lower(), query.get("category"), query.get("kind")
+    searched = ("model_id", "display_name", "description")
+    found = [
+        model.entry
+        for _, model in sorted(state.models.items())
+        if search in " ".join(str(model.entry.get(key, "")) for key in searched).lower()
+        and (category is None or category in model.entry.get("categories", ()))
+        and (kind is None or kind == model.entry.get("kind", "model"))
+    ]
+    try:
+        limit, offset = int(query.get("limit", 100)), int(query.get("offset", 0))
+    except ValueError:
+        limit = offset = -1
+    if not (1 <= limit <= 500 and offset >= 0):
+        return _error(422, 422001, "limit is 1 to 500 and offset at least 0")
+    page = found[offset : offset + limit]
+    if query.get("include_schema") != "true":
+        page = [{key: value for key, value in entry.items() if key != "input_schema"} for entry in page]
+    return JSONResponse({"models": page, "total": len(found), "limit": limit, "offset": offset})
+
+
+async def _categories(state: State, request: Request, token: str) -> Response:
+    names = {name for model in state.models.values() for name in model.entry.get("categories", ())}
+    return JSONResponse({"categories": sorted(names)})
+
+
+async def _model(state: State, request: Request, token: str) -> Response:
+    model = state.models.get(request.path_params["model_id"])
+    return JSONResponse(model.entry) if model else _unknown_model(request)
+
+
+def _unknown_model(request: Request) -> Response:
+    return _error(404, 404001, f"There is no model {request.path_params['model_id']}.")
+
+
+async def _submit(state: State, request: Request, token: str) -> Response:
+    model = state.models.get(request.path_params["model_id"])
+    if model is None:
+        return _unknown_model(request)
+    try:
+        arguments = json.loads(await request.body())
+    except ValueError:
+        return _error(400, 400001, "The body is not JSON.")
+    problems = [
+        {"loc": ["body", *error.absolute_path], "msg": error.message, "type": error.validator}
+        for error in model.validator.iter_errors(arguments)
+    ]
+    if problems:
+        words = (": ".join(filter(None, (".".join(map(str, item["loc"][1:])), item["msg"]))) for item in problems)
+        return _error(422, 422001, "; ".join(words), problems)
+    if state.balance < model.price:
+        return _error(402, 400002, "The balance is too low.")
+    state.balance -= model.price
+    job = Job(model, arguments, token, state.pace, state.errors.popleft() if state.errors else None)
+    state.jobs[job.id] = job
+    base = f"{request.base_url}v1/requests/{job.id}"
+    urls = {f"{name}_url": f"{base}/{name}" for name in ("status", "result", "cancel")}
+    return JSONResponse({"request_id": job.id, **urls})
+
+
+def _find(state: State, request: Request, token: str) -> Job | Response:
+    job = state.jobs.get(request.path_params["request_id"])
+    if job is None:
+        return _error(404, 404001, "There is no such request.")
+    return job if job.owner == token else _error(403, 403001, "The request belongs to another account.")
+
+
+async def _status(state: State, request: Request, token: str) -> Response:
+    job = _find(state, request, token)
+    if isinstance(job, Response):
+        return job
+    name, position = job.look(counts=True)
+    base = f"{request.base_url}v1/requests/{job.id}"
+    body = {"request_id": job.id, "status": name}
+    queue = {} if position is None else {"queue_position": position}
+    return JSONResponse({**body, **queue, "status_url": f"{base}/status", "result_url": f"{base}/result"})
+
+
+async def _result(state: State, request: Request, token: str) -> Response:
+    job = _find(state, request, token)
+    if isinstance(job, Response):
+        return job
+    name, _ = job.look()
+    body: dict[str, Any] = {"request_id": job.id, "status": name, "created_at": job.created_at.isoformat()}
+    if job.finished_at is not None:
+        body["finished_at"] = job.finished_at.isoformat()
+    if name == "completed" and job.error is not None:
+        body |= {"status": "failed", "error": job.error}
+    elif name == "completed":
+        body |= {"status": "succeeded", "output": _output(job, str(request.base_url))}
+        if request.query_params.get("include_cost") == "true":
+            body["cost"] = job.model.price
+    return JSONResponse(body)
+
+
+def _output(job: Job, base: str) -> dict[str, Any]:
+    kind, properties = job.model.kind, job.model.output_properties
+    suffix = {"image": "png", "video": "gif", "audio": "wav"}[kind]
+    url = f"{base}outputs/{job.id}/output.{suffix}"
+    if kind in properties:
+        return {kind: url}
+    if f"{kind}s" in properties:
+        return {f"{kind}s": [url]}
+    return {name: _sample(schema, url) for name, schema in properties.items()}
+
+
+def _sample(schema: Any, url: str) -> Any:
+    """A value for a property of an output schema that has none of the usual names."""
+    kind = schema.get("type") if isinstance(schema, dict) else None
+    if kind == "array":
+        return [_sample(schema.get("items"), url)]
+    if kind == "object":
+        return {name: _sample(part, url) for name, part in (schema.get("properties") or {}).items()}
+    return {"integer": 0, "int": 0, "number": 0.0, "float": 0.0, "boolean": False, "bool": False}.get(str(kind), url)
+
+
+async def _cancel(state: State, request: Request, token: str) -> Response:
+    job = _find(state, request, token)
+    if isinstance(job, Response):
+        return job
+    cancelled = job.cancel()
+    if cancelled:
+        state.balance += job.model.price
+    body = {"request_id": job.id, "status": "completed", "outcome": "cancelled" if cancelled else "not_cancellable"}
+    return JSONResponse(body, 202)
+
+
+async def _balance(state: State, request: Request, token: str) -> Response:
+    micro = round(state.balance * 1_000_000)
+    return JSONResponse({"balance_usd": micro / 1_000_000, "balance_microdollars": micro, "currency": "USD"})

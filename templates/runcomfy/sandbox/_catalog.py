@@ -1,0 +1,97 @@
+"""The models that the sandbox knows: catalog entries read from schema files."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+_ALIASES = {
+    "float": "number",
+    "double": "number",
+    "int": "integer",
+    "bool": "boolean",
+    "str": "string",
+    "list": "array",
+    "dict": "object",
+}
+_GENERIC_OUTPUT = {
+    kind: {"type": "string", "format": "uri"} for kind in ("image", "video", "images", "videos", "audio", "audios")
+}
+
+
+@dataclass(frozen=True)
+class Model:
+    """One catalog entry, as ``GET /v1/models/{model_id}`` answers it."""
+
+    entry: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        return str(self.entry["model_id"])
+
+    @property
+    def price(self) -> float:
+        price = self.entry.get("base_price_usd")
+        return float(price) if isinstance(price, int | float) else 0.0
+
+    @property
+    def kind(self) -> str:
+        """What the model makes: ``"image"``, ``"video"`` or ``"audio"``."""
+        for name in (*self.entry.get("categories", ()), *reversed(self.id.split("/"))):
+            for kind in ("image", "video", "audio"):
+                if str(name).endswith(f"to-{kind}") or str(name) == f"edit-{kind}":
+                    return kind
+        return "image"
+
+    @cached_property
+    def validator(self) -> Draft202012Validator:
+        return Draft202012Validator(standard(self.entry["input_schema"]))
+
+    @property
+    def output_properties(self) -> dict[str, Any]:
+        schema = self.entry.get("output_schema") or {}
+        schema = schema.get("output", schema)
+        return dict(schema.get("properties") or _GENERIC_OUTPUT)
+
+    def with_defaults(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The arguments as the model gets them: what the caller left out is filled from the schema."""
+        properties = self.entry["input_schema"].get("properties", {})
+        defaults = {
+            name: schema["default"]
+            for name, schema in properties.items()
+            if isinstance(schema, dict) and schema.get("default") is not None
+        }
+        return {**defaults, **arguments}
+
+
+def read(folder: Path) -> dict[str, Model]:
+    """All schema files below a folder, by model id; a file without ``model_id`` has its path as id."""
+    models = {}
+    for path in sorted(folder.rglob("*.json")):
+        entry = json.loads(path.read_bytes().decode("utf-8-sig"))
+        entry.pop("$comment", None)
+        entry.setdefault("model_id", path.relative_to(folder).as_posix().removesuffix(".json"))
+        models[entry["model_id"]] = Model(entry)
+    return models
+
+
+def standard(schema: Any) -> Any:
+    """A schema of RunComfy's dialect as standard JSON Schema, as far as checking a body needs it."""
+    if isinstance(schema, list):
+        return [standard(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    plain = dict(schema)
+    if isinstance(kind := plain.get("type"), str):
+        plain["type"] = _ALIASES.get(kind.lower(), kind.lower())
+    if isinstance(properties := plain.get("properties"), dict):
+        plain["properties"] = {name: standard(part) for name, part in properties.items()}
+        # Some schemas require a name that is no property; nobody could ever send it.
+        plain["required"] = [name for name in plain.get("required", ()) if name in properties]
+    for keyword in ("items", "anyOf", "oneOf", "allOf", "additionalProperties"):
+        if keyword in plain:
+            plain[keyword] = standard(plain[keyword])
+    return plain

@@ -1,0 +1,124 @@
+"""`Sandbox`: the application on a free port of this machine, in a thread of its own."""
+
+import socket
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from secrets import token_hex
+from threading import Thread
+from typing import Any, Self
+
+import uvicorn
+
+from . import _catalog
+from ._app import ReceivedRequest, State, application
+from ._faults import Fault
+from ._jobs import Job, Pace
+
+__all__ = ["ReceivedRequest", "Sandbox"]
+
+
+class Sandbox:
+    """A local server of the Model API; use it in a ``with`` block, or call `start` and `stop`.
+
+    Args:
+        schemas: A folder of schema files; without one, the schemas that this package was generated from.
+        queue_seconds: How long a job stays in the queue.
+        run_seconds: How long a job runs.
+        queue_reads: How often a job's status is read before it leaves the queue, whatever the clock says.
+        run_reads: How often a job's status is read before it ends, once it runs.
+        queue_length: The first queue position; it counts down to 1.
+        token: The API token to accept; without one, a new one each time.
+        more_tokens: Tokens of other accounts, which see none of the jobs of `token`.
+        port: The port of 127.0.0.1; 0 takes a free one.
+
+    Attributes:
+        token: The API token to use.
+    """
+
+    def __init__(
+        self,
+        schemas: Path | str | None = None,
+        *,
+        queue_seconds: float = 0.0,
+        run_seconds: float = 0.0,
+        queue_reads: int = 0,
+        run_reads: int = 0,
+        queue_length: int = 3,
+        token: str | None = None,
+        more_tokens: Sequence[str] = (),
+        port: int = 0,
+    ) -> None:
+        folder = Path(schemas) if schemas is not None else Path(__file__).parents[1] / "_schemas"
+        self.token = token or f"sandbox-{token_hex(12)}"
+        self._port = port
+        self._state = State(
+            models=_catalog.read(folder),
+            tokens=frozenset([self.token, *more_tokens]),
+            pace=Pace(queue_seconds, run_seconds, queue_reads, run_reads, queue_length),
+        )
+        self._listener: socket.socket | None = None
+        self._server: uvicorn.Server | None = None
+        self._thread: Thread | None = None
+
+    @property
+    def base_url(self) -> str:
+        """For ``Client(base_url=…)``: ``http://127.0.0.1:<port>/v1``."""
+        if self._listener is None:
+            raise RuntimeError("the sandbox is not running")
+        return f"http://127.0.0.1:{self._listener.getsockname()[1]}/v1"
+
+    @property
+    def models(self) -> list[str]:
+        """The ids of the models it serves."""
+        return sorted(self._state.models)
+
+    @property
+    def requests(self) -> list[ReceivedRequest]:
+        """Every request received so far, in order."""
+        return self._state.requests
+
+    @property
+    def accepted(self) -> list[Job]:
+        """Every job accepted so far, in order."""
+        return list(self._state.jobs.values())
+
+    @property
+    def faults(self) -> deque[Fault]:
+        """Wrong answers to come: append a `Fault`, and it is the answer to the next request of its endpoint."""
+        return self._state.faults
+
+    def fail_next(self, error: Any) -> None:
+        """Let the next accepted job fail with this ``error``: text, an object, or a list."""
+        self._state.errors.append(error)
+
+    def reset(self) -> None:
+        """Forget all jobs, requests and faults; models and token stay."""
+        state = self._state
+        for memory in (state.jobs, state.requests, state.faults, state.errors):
+            memory.clear()
+        state.balance = State.balance
+
+    def start(self) -> Self:
+        """Listen and serve; returns once requests are accepted."""
+        self._listener = socket.create_server(("127.0.0.1", self._port))
+        config = uvicorn.Config(application(self._state), log_level="critical", lifespan="off", access_log=False)
+        self._server = uvicorn.Server(config)
+        self._thread = Thread(target=self._server.run, args=([self._listener],), name="runcomfy-sandbox", daemon=True)
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Stop serving; open connections are closed. May be called more than once."""
+        if self._server is not None and self._thread is not None:
+            self._server.should_exit = self._server.force_exit = True
+            self._thread.join()
+        if self._listener is not None:
+            self._listener.close()
+        self._listener = self._server = self._thread = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()

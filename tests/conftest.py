@@ -1,0 +1,151 @@
+"""What the tests share: a sandbox, and one spelling for both clients."""
+
+import asyncio
+import inspect
+import socket
+from collections.abc import AsyncIterator, Iterable, Iterator
+from pathlib import Path
+from threading import Thread
+from types import ModuleType
+from typing import Any, Self
+
+import pytest
+from runcomfy import AsyncClient, Client
+from runcomfy.sandbox import Sandbox
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+REFERENCE = REPOSITORY.parent / "shared"
+"""API pages and catalog, where they lie beside the checkout; tests that read them are skipped elsewhere."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rewrite-golden", action="store_true", help="rewrite the expected files of the golden folders")
+
+
+def pytest_report_header() -> str:
+    return f"reference pages: {'found' if REFERENCE.is_dir() else 'none, the tests that read them are skipped'}"
+
+
+class Kind:
+    """The sync or the async client, so that every behaviour is written once and run for both."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.is_async = name == "async"
+        self._runner = asyncio.Runner()
+        self._clients: list[Any] = []
+
+    def client(self, sandbox: Sandbox | None = None, **settings: Any) -> Any:
+        """A client of this kind that never pauses between looks."""
+        if sandbox is not None:
+            settings = {"base_url": sandbox.base_url, "token": sandbox.token, **settings}
+        client = (AsyncClient if self.is_async else Client)(**{"poll_interval": 0.0, **settings})
+        self._clients.append(client)
+        return client
+
+    def settle(self, value: Any) -> Any:
+        """The value itself, or what the awaitable gives."""
+        if not inspect.isawaitable(value):
+            return value
+
+        async def wait() -> Any:
+            return await value
+
+        return self._runner.run(wait())
+
+    def collect(self, updates: Any) -> list[Any]:
+        """Everything that an iterator, sync or async, yields."""
+
+        async def gather(updates: AsyncIterator[Any]) -> list[Any]:
+            return [update async for update in updates]
+
+        return self._runner.run(gather(updates)) if self.is_async else list(updates)
+
+    def call(self, module: ModuleType, function: str, *arguments: Any, **fields: Any) -> Any:
+        """``edit.run(…)``, or what ``await edit.run_async(…)`` gives."""
+        return self.settle(getattr(module, f"{function}_async" if self.is_async else function)(*arguments, **fields))
+
+    def close(self) -> None:
+        for client in self._clients:
+            self.settle(client.close())
+        self._runner.close()
+
+
+@pytest.fixture(params=["sync", "async"])
+def kind(request: pytest.FixtureRequest) -> Iterator[Kind]:
+    kind = Kind(request.param)
+    yield kind
+    kind.close()
+
+
+@pytest.fixture(scope="session")
+def _server() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(_server: Sandbox) -> Sandbox:
+    """A sandbox in which nothing has happened, and whose jobs end at once."""
+    _server.reset()
+    return _server
+
+
+@pytest.fixture
+def client(kind: Kind, sandbox: Sandbox) -> Any:
+    return kind.client(sandbox)
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for variable in ("RUNCOMFY_TOKEN", "RUNCOMFY_API_TOKEN", "RUNCOMFY_API_KEY", "RUNCOMFY_MODEL_API_BASE"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("RUNCOMFY_CONFIG_DIR", str(tmp_path / "no-config"))
+
+
+class RawServer:
+    """A socket that answers each connection with the next given bytes and hangs up; the last ones are repeated."""
+
+    def __init__(self, answers: Iterable[bytes]) -> None:
+        self._answers = list(answers)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._thread = Thread(target=self._serve, daemon=True)
+        self.received: list[bytes] = []
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with connection:
+                self.received.append(_read_request(connection))
+                answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+                connection.sendall(answer)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+
+
+def _read_request(connection: socket.socket) -> bytes:
+    data = connection.recv(65536)
+    while data and not data.startswith(b"\x16") and b"\r\n\r\n" not in data:  # 0x16 begins a TLS handshake
+        data += connection.recv(65536)
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = next((int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0)
+    while len(body) < length:
+        body += connection.recv(65536)
+    return head + b"\r\n\r\n" + body
+
+
+def http_answer(status: str, body: bytes, *headers: str) -> bytes:
+    """The bytes of a whole HTTP answer."""
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Connection: close", *headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body

@@ -1,0 +1,70 @@
+"""``edit.run(…)`` without a client: one from the environment for each process or event loop."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from runcomfy import ConfigurationError, _default
+from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
+from runcomfy.sandbox import Sandbox
+
+PROGRAM = """
+import asyncio, gc
+from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
+
+def fields(): return {"prompt": "p", "image_url": "u"}
+print(edit.run(**fields()).image)
+print(edit.submit(**fields()).result().image)
+
+async def main():
+    first, second = await asyncio.gather(edit.run_async(**fields()), edit.run_async(**fields()))
+    job = await edit.submit_async(**fields())
+    print((await job.result()).image)
+
+asyncio.run(main())
+asyncio.run(main())
+gc.collect()
+"""
+
+
+def test_the_environment_makes_a_client_that_is_closed_at_the_end(sandbox: Sandbox, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    environment = {"RUNCOMFY_TOKEN": sandbox.token, "RUNCOMFY_MODEL_API_BASE": sandbox.base_url}
+
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(program)], env=environment, capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.split()) == 4
+    assert len(sandbox.accepted) == 8
+
+
+@pytest.mark.usefixtures("no_default_clients")
+def test_without_a_token_the_call_says_what_to_set() -> None:
+    with pytest.raises(ConfigurationError, match="RUNCOMFY_TOKEN"):
+        edit.run(prompt="p", image_url="u")
+    with pytest.raises(ConfigurationError, match="RUNCOMFY_TOKEN"):
+        asyncio.run(edit.run_async(prompt="p", image_url="u"))
+
+
+@pytest.mark.usefixtures("no_default_clients")
+def test_one_client_serves_all_calls_of_a_process_and_one_those_of_a_loop(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNCOMFY_TOKEN", sandbox.token)
+    monkeypatch.setenv("RUNCOMFY_MODEL_API_BASE", sandbox.base_url)
+
+    async def two() -> bool:
+        return await _default.default_async_client() is await _default.default_async_client()
+
+    assert _default.default_client() is _default.default_client()
+    assert asyncio.run(two())
+
+
+@pytest.fixture
+def no_default_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_default, "_clients", {})

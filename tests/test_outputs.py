@@ -1,0 +1,71 @@
+"""Outputs: whatever was received, nothing is lost and nothing fails."""
+
+import pickle
+from typing import Any
+
+import pytest
+from conftest import Kind
+from runcomfy import MediaOutput
+from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
+from runcomfy.sandbox import Fault, Sandbox
+
+REQUEST = edit.Input(prompt="p", image_url="u")
+
+
+@pytest.fixture
+def read(kind: Kind, sandbox: Sandbox, client: Any) -> Any:
+    """The output for a result body."""
+    job = kind.settle(client.submit(REQUEST))
+
+    def read(body: bytes, output: type = edit.Output) -> Any:
+        sandbox.faults.append(Fault("result", 200, b'{"status": "succeeded", "output": ' + body + b"}"))
+        return kind.settle(client.job(job.id, output).result())
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("received", "image", "images"),
+    [
+        (b'{"image": "a"}', "a", ["a"]),
+        (b'{"images": ["a"]}', "a", ["a"]),
+        (b'{"images": "a"}', "a", ["a"]),
+        (b'{"image": ["a"]}', "a", ["a"]),
+        (b'{"images": ["a", "b"]}', None, ["a", "b"]),
+        (b'{"image": "a", "images": ["b", "c"]}', "a", ["b", "c"]),
+        (b'{"image": null, "images": []}', None, []),
+        (b'{"image": 5}', None, None),
+        (b'{"image": {"url": "a"}}', None, None),
+        (b'{"images": [1]}', None, None),
+        (b"{}", None, None),
+        (b"null", None, None),
+        (b'"https://x/a.png"', None, None),
+        (b"[1, 2]", None, None),
+    ],
+)
+def test_one_value_and_a_list_of_one_stand_for_each_other(
+    read: Any, received: bytes, image: str | None, images: list[str] | None
+) -> None:
+    output = read(received)
+
+    assert (output.image, output.images) == (image, images)
+
+
+def test_unknown_fields_stay(read: Any) -> None:
+    output = read(b'{"image": "a", "seed": 7, "model_dump": 1, "raw": 2, "nested": {"url": "x"}}')
+
+    assert output.model_extra == {"seed": 7, "model_dump": 1, "raw": 2, "nested": {"url": "x"}}
+    assert output.seed == 7
+
+
+def test_raw_is_the_whole_body_as_received(read: Any) -> None:
+    output = read(b'{"images": ["a"]}, "cost": 0.04, "created_at": "2026"')
+
+    assert output.raw == {"status": "succeeded", "output": {"images": ["a"]}, "cost": 0.04, "created_at": "2026"}
+    assert pickle.loads(pickle.dumps(output)).raw == output.raw
+
+
+def test_the_output_of_a_model_without_a_schema_has_the_usual_fields(read: Any) -> None:
+    output = read(b'{"audios": ["a"], "video": "v"}', MediaOutput)
+
+    assert (output.audio, output.videos, output.image) == ("a", ["v"], None)

@@ -1,0 +1,54 @@
+"""The public names, and no others; and what importing them costs."""
+
+import subprocess
+import sys
+
+import pytest
+import runcomfy
+from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
+
+NAMES = """
+APIConnectionError APIStatusError AsyncClient AsyncJob AuthenticationError BadRequestError Client ConfigurationError
+InputProblem InputValidationError InsufficientBalanceError InternalServerError Job JobCancelledError JobFailedError
+MediaOutput NotFoundError Output PermissionDeniedError RateLimitError RunComfyError Status SubmissionOutcomeUnknown
+UnprocessableEntityError WaitTimeoutError __version__
+""".split()
+
+
+def test_the_package_has_these_public_names() -> None:
+    assert runcomfy.__all__ == sorted(NAMES)
+    assert all(getattr(runcomfy, name) is not None for name in NAMES)
+    assert set(NAMES) <= set(dir(runcomfy))
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
+        _ = runcomfy.Nonsense  # type: ignore[attr-defined]  # pyright: ignore  # what is tested
+
+
+def test_a_model_module_has_these_public_names() -> None:
+    assert edit.__all__ == ["Input", "MODEL_ID", "Output", "run", "run_async", "submit", "submit_async"]
+    assert edit.MODEL_ID == "blackforestlabs/flux-1-kontext/pro/edit"
+
+
+def test_every_error_is_a_runcomfy_error() -> None:
+    errors = [getattr(runcomfy, name) for name in NAMES if name.endswith(("Error", "Unknown"))]
+
+    assert len(errors) == 17
+    assert all(issubclass(error, runcomfy.RunComfyError) for error in errors)
+
+
+@pytest.mark.parametrize(
+    ("program", "absent"),
+    [
+        ("import runcomfy", ["httpx", "pydantic", "asyncio", "runcomfy._client"]),
+        ("from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit", ["httpx", "PIL", "starlette"]),
+        ("import runcomfy; runcomfy.Client(token='t')", ["httpx", "runcomfy.models"]),
+    ],
+)
+def test_an_import_loads_no_more_than_it_needs(program: str, absent: list[str]) -> None:
+    code = f"import sys\n{program}\nprint([name for name in {absent!r} if name in sys.modules])"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[]\n"

@@ -1,0 +1,317 @@
+"""The sandbox as a server: its seven paths and the balance, its images, its command and its pytest plugin."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import wave
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+from runcomfy.sandbox import Fault, Sandbox
+
+pytest_plugins = ["pytester"]
+
+EDIT = "blackforestlabs/flux-1-kontext/pro/edit"
+BODY = {"prompt": "p", "image_url": "u"}
+
+
+def call(sandbox: Sandbox, method: str, path: str, **options: Any) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {sandbox.token}", **options.pop("headers", {})}
+    return httpx.request(
+        method, sandbox.base_url.removesuffix("/v1") + path, headers=headers, trust_env=False, **options
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", f"/v1/models/{EDIT}"),
+        ("GET", "/v1/requests/x/status"),
+        ("GET", "/v1/requests/x/result"),
+        ("POST", "/v1/requests/x/cancel"),
+        ("GET", "/v1/models"),
+        ("GET", "/v1/models/categories"),
+        ("GET", f"/v1/models/{EDIT}"),
+        ("GET", "/prod/v2/balance"),
+    ],
+)
+@pytest.mark.parametrize("authorization", ["", "Bearer wrong", "Basic x"])
+def test_every_path_needs_the_token(sandbox: Sandbox, method: str, path: str, authorization: str) -> None:
+    answer = call(sandbox, method, path, headers={"Authorization": authorization})
+
+    assert (answer.status_code, answer.json()["error_code"]) == (401, 400004)
+
+
+def test_a_job_goes_through_its_states(sandbox: Sandbox) -> None:
+    with Sandbox(queue_reads=2, run_reads=1, queue_length=2) as sandbox:
+        base = sandbox.base_url
+        accepted = call(sandbox, "POST", f"/v1/models/{EDIT}", json=BODY)
+        request_id = accepted.json()["request_id"]
+        urls = {name: f"{base}/requests/{request_id}/{name}" for name in ("status", "result", "cancel")}
+        assert accepted.status_code == 200
+        assert accepted.json() == {"request_id": request_id, **{f"{name}_url": url for name, url in urls.items()}}
+        path = f"/v1/requests/{request_id}"
+        tail = {"status_url": urls["status"], "result_url": urls["result"]}
+
+        assert call(sandbox, "GET", f"{path}/status").json() == {
+            "request_id": request_id,
+            "status": "in_queue",
+            "queue_position": 2,
+            **tail,
+        }
+        assert call(sandbox, "GET", f"{path}/status").json()["queue_position"] == 1
+        assert call(sandbox, "GET", f"{path}/result").json()["status"] == "in_progress"
+        assert call(sandbox, "POST", f"{path}/cancel").json()["outcome"] == "not_cancellable"
+        assert call(sandbox, "GET", f"{path}/status").json() == {
+            "request_id": request_id,
+            "status": "in_progress",
+            **tail,
+        }
+        assert call(sandbox, "GET", f"{path}/status").json()["status"] == "completed"
+        result = call(sandbox, "GET", f"{path}/result").json()
+        assert set(result) == {"request_id", "status", "created_at", "finished_at", "output"}
+        assert result["status"] == "succeeded"
+        assert call(sandbox, "GET", f"{path}/result?include_cost=true").json()["cost"] == 0.0
+
+
+def test_a_queued_job_can_be_cancelled_and_a_cancelled_one_has_no_output() -> None:
+    with Sandbox(queue_seconds=3600) as sandbox:
+        path = f"/v1/requests/{call(sandbox, 'POST', f'/v1/models/{EDIT}', json=BODY).json()['request_id']}"
+
+        cancelled = call(sandbox, "POST", f"{path}/cancel")
+        again = call(sandbox, "POST", f"{path}/cancel")
+        result = call(sandbox, "GET", f"{path}/result").json()
+
+    assert (cancelled.status_code, cancelled.json()["outcome"]) == (202, "cancelled")
+    assert (again.status_code, again.json()["outcome"]) == (202, "not_cancellable")
+    assert (result["status"], "output" in result) == ("cancelled", False)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code", "words"),
+    [
+        (b"{", 400, 400001, "not JSON"),
+        (b"[]", 422, 422001, "not of type 'object'"),
+        (b"{}", 422, 422001, "'prompt' is a required property; 'image_url' is a required property"),
+        (b'{"prompt": "p", "image_url": 5}', 422, 422001, "image_url: 5 is not of type 'string'"),
+        (b'{"prompt": "p", "image_url": "u", "aspect_ratio": "17:9"}', 422, 422001, "aspect_ratio: '17:9' is not one"),
+    ],
+)
+def test_a_body_that_does_not_fit_is_refused_with_the_field(
+    sandbox: Sandbox, body: bytes, status: int, code: int, words: str
+) -> None:
+    answer = call(sandbox, "POST", f"/v1/models/{EDIT}", content=body)
+
+    assert (answer.status_code, answer.json()["error_code"]) == (status, code)
+    assert words in answer.json()["error_message"]
+    assert sandbox.accepted == []
+
+
+def test_unknown_models_and_requests_are_not_found(sandbox: Sandbox) -> None:
+    for method, path in (
+        ("POST", "/v1/models/no/such"),
+        ("GET", "/v1/models/no/such"),
+        ("GET", "/v1/requests/x/status"),
+    ):
+        answer = call(sandbox, method, path)
+        assert (answer.status_code, answer.json()["error_code"]) == (404, 404001)
+
+
+def test_the_catalog_can_be_listed_searched_and_paged(sandbox: Sandbox) -> None:
+    everything = call(sandbox, "GET", "/v1/models").json()
+    assert [entry["model_id"] for entry in everything["models"]] == sandbox.models
+    assert (everything["total"], everything["limit"], everything["offset"]) == (len(sandbox.models), 100, 0)
+    assert all("input_schema" not in entry for entry in everything["models"])
+
+    page = call(sandbox, "GET", "/v1/models?limit=1&offset=1&include_schema=true").json()
+    assert [entry["model_id"] for entry in page["models"]] == sandbox.models[1:2]
+    assert "input_schema" in page["models"][0]
+    assert page["total"] == len(sandbox.models)
+
+    found = call(sandbox, "GET", "/v1/models?search=KONTEXT+PRO&category=image-to-image&kind=model").json()
+    assert [entry["model_id"] for entry in found["models"]] == [EDIT]
+    assert call(sandbox, "GET", "/v1/models?kind=workflow").json()["total"] == 0
+    assert call(sandbox, "GET", "/v1/models?limit=501").status_code == 422
+    assert call(sandbox, "GET", "/v1/models?offset=x").status_code == 422
+    assert "text-to-image" in call(sandbox, "GET", "/v1/models/categories").json()["categories"]
+    assert call(sandbox, "GET", f"/v1/models/{EDIT}").json()["model_id"] == EDIT
+
+
+def test_a_job_is_paid_from_the_balance_and_a_cancelled_one_paid_back(tmp_path: Path) -> None:
+    (tmp_path / "acme").mkdir()
+    (tmp_path / "acme/dear.json").write_text('{"input_schema": {}, "base_price_usd": 60, "price_unit": "output"}')
+    with Sandbox(tmp_path, queue_seconds=3600) as sandbox:
+        first = call(sandbox, "POST", "/v1/models/acme/dear", json={}).json()["request_id"]
+        balance = call(sandbox, "GET", "/prod/v2/balance").json()
+        refused = call(sandbox, "POST", "/v1/models/acme/dear", json={})
+        call(sandbox, "POST", f"/v1/requests/{first}/cancel")
+
+        assert balance == {"balance_usd": 40.0, "balance_microdollars": 40_000_000, "currency": "USD"}
+        assert (refused.status_code, refused.json()["error_code"]) == (402, 400002)
+        assert call(sandbox, "GET", "/prod/v2/balance").json()["balance_usd"] == 100.0
+
+
+def output_of(sandbox: Sandbox, model_id: str, body: dict[str, Any]) -> dict[str, Any]:
+    request_id = call(sandbox, "POST", f"/v1/models/{model_id}", json=body).json()["request_id"]
+    output: dict[str, Any] = call(sandbox, "GET", f"/v1/requests/{request_id}/result").json()["output"]
+    return output
+
+
+def test_images_are_real_and_of_the_shape_asked_for_with_the_schemas_default_filled_in(sandbox: Sandbox) -> None:
+    for ratio, size in ((None, (1024, 576)), ("1:1", (1024, 1024)), ("9:21", (432, 1008))):
+        body = BODY if ratio is None else {**BODY, "aspect_ratio": ratio}
+        url = output_of(sandbox, EDIT, body)["image"]
+        answer = httpx.get(url, trust_env=False)  # without the token
+        assert answer.headers["content-type"] == "image/png"
+        with Image.open(BytesIO(answer.content)) as image:
+            image.load()
+            assert (image.format, image.size, image.info["prompt"]) == ("PNG", size, "p")
+    assert sandbox.accepted[0].arguments == BODY
+
+
+def test_different_prompts_make_different_pictures(sandbox: Sandbox) -> None:
+    pictures = {
+        httpx.get(output_of(sandbox, EDIT, {**BODY, "prompt": prompt})["image"], trust_env=False).content
+        for prompt in ("a", "b", "", "日本 " * 500)
+    }
+
+    assert len(pictures) == 4
+
+
+@pytest.mark.parametrize(
+    ("properties", "body", "size"),
+    [
+        ("width height", {"width": 300, "height": 200}, (300, 200)),
+        ("size", {"size": "640x480"}, (640, 480)),
+        ("size", {"size": "640 × 480"}, (640, 480)),
+        ("image_size", {"image_size": "portrait_4_3"}, (1024, 768)),
+        ("image_size", {"image_size": "square_hd"}, (1024, 1024)),
+        ("size", {"size": "99999x99999"}, (1024, 1024)),
+    ],
+)
+def test_every_way_to_ask_for_a_size_is_understood(
+    tmp_path: Path, properties: str, body: dict[str, Any], size: tuple[int, int]
+) -> None:
+    (tmp_path / "model.json").write_text('{"input_schema": {}}')
+    with Sandbox(tmp_path) as sandbox:
+        answer = httpx.get(output_of(sandbox, "model", body)["image"], trust_env=False)
+        with Image.open(BytesIO(answer.content)) as image:
+            assert image.size == size
+
+
+def test_each_kind_of_model_has_an_output_of_its_kind(tmp_path: Path) -> None:
+    (tmp_path / "acme").mkdir()
+    (tmp_path / "acme/text-to-audio.json").write_text('{"input_schema": {}}')
+    (tmp_path / "acme/x.json").write_text('{"input_schema": {}, "categories": ["image-to-video"]}')
+    lists = {"output": {"type": "object", "properties": {"images": {"type": "array"}}}}
+    (tmp_path / "acme/lists.json").write_text(json.dumps({"input_schema": {}, "output_schema": lists}))
+    file = {"type": "object", "properties": {"url": {"type": "string"}, "bytes": {"type": "integer"}}}
+    own_schema = {"properties": {"file": file, "all": {"type": "array", "items": {"type": "string"}}}}
+    (tmp_path / "acme/own.json").write_text(json.dumps({"input_schema": {}, "output_schema": own_schema}))
+    with Sandbox(tmp_path) as sandbox:
+        sound = httpx.get(output_of(sandbox, "acme/text-to-audio", {})["audio"], trust_env=False)
+        with wave.open(BytesIO(sound.content)) as audio:
+            assert audio.getnframes() == audio.getframerate()
+        video = httpx.get(output_of(sandbox, "acme/x", {})["video"], trust_env=False)
+        with Image.open(BytesIO(video.content)) as frames:
+            assert frames.n_frames > 1  # type: ignore[attr-defined]  # of animated images only
+        assert len(output_of(sandbox, "acme/lists", {})["images"]) == 1
+        own = output_of(sandbox, "acme/own", {})
+        assert own["file"]["url"].startswith("http://127.0.0.1")
+        assert own["file"]["bytes"] == 0
+        assert len(own["all"]) == 1
+        assert httpx.get(own["all"][0], trust_env=False).status_code == 200
+
+
+def test_an_output_is_there_only_once_its_job_has_ended() -> None:
+    with Sandbox(queue_seconds=3600) as sandbox:
+        request_id = call(sandbox, "POST", f"/v1/models/{EDIT}", json=BODY).json()["request_id"]
+
+        assert call(sandbox, "GET", f"/outputs/{request_id}/output.png").status_code == 404
+        assert call(sandbox, "GET", "/outputs/no-such/output.png").status_code == 404
+
+
+def test_a_fault_is_the_next_answer_of_its_endpoint_only(sandbox: Sandbox) -> None:
+    sandbox.faults.append(Fault("status", 503, b"down", {"Retry-After": "9"}))
+    sandbox.faults.append(Fault("submit", 500, takes_effect=True))
+
+    assert call(sandbox, "GET", "/v1/models").status_code == 200
+    faulty = call(sandbox, "GET", "/v1/requests/x/status")
+    assert (faulty.status_code, faulty.content, faulty.headers["retry-after"]) == (503, b"down", "9")
+    assert call(sandbox, "GET", "/v1/requests/x/status").status_code == 404
+    assert call(sandbox, "POST", f"/v1/models/{EDIT}", json=BODY).status_code == 500
+    assert len(sandbox.accepted) == 1
+
+
+def test_the_address_is_known_only_while_it_runs() -> None:
+    sandbox = Sandbox()
+    with pytest.raises(RuntimeError, match="not running"):
+        _ = sandbox.base_url
+    with sandbox:
+        address = sandbox.base_url
+        assert httpx.get(f"{address}/models", trust_env=False).status_code == 401
+    sandbox.stop()
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{address}/models", trust_env=False)
+
+
+def test_a_missing_extra_says_what_to_install() -> None:
+    program = "import sys; sys.modules['uvicorn'] = None; import runcomfy.sandbox"
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1
+    assert "the sandbox needs uvicorn; type: pip install 'runcomfy[sandbox]'" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="stops the command as Ctrl-C does, which is a signal")
+def test_the_command_serves_until_it_is_stopped(tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text('{"input_schema": {}}')
+    command = [
+        sys.executable,
+        "-m",
+        "runcomfy.sandbox",
+        "--schemas",
+        str(tmp_path),
+        "--token",
+        "t",
+        "--run-seconds",
+        "0",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline().strip() for _ in range(3)]
+        address = lines[1].removeprefix("export RUNCOMFY_MODEL_API_BASE=")
+        answer = httpx.get(f"{address}/models", headers={"Authorization": "Bearer t"}, trust_env=False)
+        process.send_signal(signal.SIGINT)
+
+    assert lines[0] == "# RunComfy sandbox: 1 models; Ctrl-C stops it"
+    assert lines[2] == "export RUNCOMFY_TOKEN=t"
+    assert [entry["model_id"] for entry in answer.json()["models"]] == ["model"]
+    assert process.returncode == 0
+
+
+def test_the_pytest_plugin_lets_code_under_test_run_without_a_client(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest('pytest_plugins = ["runcomfy.sandbox.pytest"]')
+    pytester.makepyfile(
+        """
+        from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
+
+        def test_one(runcomfy_sandbox):
+            assert edit.run(prompt="p", image_url="u").image
+            assert runcomfy_sandbox.requests[0].json == {"prompt": "p", "image_url": "u"}
+
+        def test_two(runcomfy_sandbox):
+            assert runcomfy_sandbox.requests == runcomfy_sandbox.accepted == []
+            edit.run(prompt="p", image_url="u")
+        """
+    )
+    os.environ.pop("PYTEST_ADDOPTS", None)
+
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=2)

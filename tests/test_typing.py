@@ -1,0 +1,113 @@
+"""What type checkers say of programs that use the package: nothing of right ones, every mistake of wrong ones."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import REPOSITORY
+
+RIGHT = """
+import asyncio
+
+from runcomfy import AsyncClient, AsyncJob, Client, Job, MediaOutput, Status, WaitTimeoutError
+from runcomfy.models.blackforestlabs.flux_1_kontext.max import text_to_image
+from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
+from runcomfy.sandbox import Sandbox
+from typing_extensions import assert_type
+
+
+def show(status: Status) -> None:
+    print(status.state, status.queue_position)
+
+
+def sync(client: Client) -> None:
+    assert_type(edit.run(prompt="p", image_url="u", seed=1, aspect_ratio="21:9"), edit.Output)
+    assert_type(edit.submit(client, prompt="p", image_url="u"), Job[edit.Output])
+    assert_type(client.run(text_to_image.Input(prompt="p"), timeout=60, on_update=show), text_to_image.Output)
+    assert_type(client.submit(edit.Input(prompt="p", image_url="u", seed=None)), Job[edit.Output])
+    assert_type(client.run("acme/new-model", {"prompt": "p"}), MediaOutput)
+    assert_type(client.submit("acme/new-model", {"prompt": "p"}), Job[MediaOutput])
+    job = client.job("id", edit.Output)
+    assert_type(job.result().image, str | None)
+    assert_type(client.job("id"), Job[MediaOutput])
+    for status in job.updates(timeout=5):
+        show(status)
+    try:
+        job.result()
+    except WaitTimeoutError as error:
+        print(error.request_id)
+    print(job.cancel() is True, job.id, job.status().raw)
+
+
+async def concurrent(client: AsyncClient) -> None:
+    assert_type(await edit.run_async(client, prompt="p", image_url="u"), edit.Output)
+    assert_type(await edit.submit_async(prompt="p", image_url="u"), AsyncJob[edit.Output])
+    assert_type(await client.run(edit.Input(prompt="p", image_url="u")), edit.Output)
+    job = await client.submit(edit.Input(prompt="p", image_url="u"))
+    assert_type(await job.result(), edit.Output)
+    assert_type(await client.run("acme/new-model", {}), MediaOutput)
+    async for status in job.updates():
+        show(status)
+
+
+with Sandbox() as sandbox, Client(base_url=sandbox.base_url, token=sandbox.token) as client:
+    sync(client)
+asyncio.run(concurrent(AsyncClient(token="t", proxy="http://localhost:8", verify="bundle.pem", headers={"X-A": "b"})))
+"""
+
+WRONG = """
+import runcomfy
+from runcomfy import AsyncClient, Client
+from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
+
+client = Client()
+edit.run(promt="p", image_url="u")
+edit.run(prompt="p", image_url="u", aspect_ratio="17:9")
+edit.run(prompt="p")
+edit.run(prompt="p", image_url="u", seed="5")
+edit.run(prompt="p", image_url="u", seed=1.5)
+edit.run(prompt=None, image_url="u")
+edit.run("p", "u")
+edit.run(AsyncClient(), prompt="p", image_url="u")
+edit.submit(promt="p", image_url="u")
+edit.Input(promt="p", image_url="u")
+edit.Input(prompt="p", image_url="u", aspect_ratio="17:9")
+edit.Input(prompt="p")
+client.run(edit.Output())
+client.run("acme/new-model")
+client.job("id", edit.Input)
+client.job("id", edit.Output).result().picture
+Client(tokn="t")
+runcomfy.Clinet
+length: int = edit.run(prompt="p", image_url="u").image
+"""
+# Every line after the client is made is one mistake.
+MISTAKES = list(range(WRONG.splitlines().index("client = Client()") + 2, len(WRONG.splitlines()) + 1))
+
+
+def reported(checker: str, file: Path) -> list[tuple[int, str]]:
+    """Line and text of every error."""
+    if checker == "mypy":
+        command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--no-error-summary", "--cache-dir"]
+        command += [str(REPOSITORY / ".mypy_cache"), str(file)]
+        done = subprocess.run(command, cwd=file.parent, capture_output=True, text=True, check=False)
+        assert done.stderr == ""
+        lines = [line.split(":", 3) for line in done.stdout.splitlines() if ": error:" in line]
+        return [(int(number), text) for _, number, _, text in lines]
+    (file.parent / "pyrightconfig.json").write_text(json.dumps({"include": [file.name], "typeCheckingMode": "strict"}))
+    command = ["basedpyright", "--outputjson", "--pythonpath", sys.executable]
+    command[0] = str(Path(sys.executable).parent / command[0])
+    done = subprocess.run(command, cwd=file.parent, capture_output=True, text=True, check=False)
+    found = json.loads(done.stdout)["generalDiagnostics"]
+    return [(item["range"]["start"]["line"] + 1, item["message"]) for item in found if item["severity"] == "error"]
+
+
+@pytest.mark.parametrize("checker", ["mypy", "basedpyright"])
+def test_a_right_program_is_clean_and_every_mistake_of_a_wrong_one_is_reported(checker: str, tmp_path: Path) -> None:
+    (tmp_path / "right.py").write_text(RIGHT)
+    (tmp_path / "wrong.py").write_text(WRONG)
+
+    assert reported(checker, tmp_path / "right.py") == []
+    assert sorted({line for line, _ in reported(checker, tmp_path / "wrong.py")}) == MISTAKES
