@@ -1,6 +1,7 @@
 """What type checkers say of programs that use the package: nothing of right ones, every mistake of wrong ones."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -88,7 +89,7 @@ MISTAKES = list(range(WRONG.splitlines().index("client = Client()") + 2, len(WRO
 
 
 def reported(checker: str, file: Path) -> list[tuple[int, str]]:
-    """Line and text of every error."""
+    """Line and text of every error in a file, or in the files of a folder."""
     if checker == "mypy":
         command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--no-error-summary", "--cache-dir"]
         command += [str(REPOSITORY / ".mypy_cache"), str(file)]
@@ -97,8 +98,7 @@ def reported(checker: str, file: Path) -> list[tuple[int, str]]:
         lines = [line.split(":", 3) for line in done.stdout.splitlines() if ": error:" in line]
         return [(int(number), text) for _, number, _, text in lines]
     (file.parent / "pyrightconfig.json").write_text(json.dumps({"include": [file.name], "typeCheckingMode": "strict"}))
-    command = ["basedpyright", "--outputjson", "--pythonpath", sys.executable]
-    command[0] = str(Path(sys.executable).parent / command[0])
+    command = [sys.executable, "-m", "basedpyright", "--outputjson", "--pythonpath", sys.executable]
     done = subprocess.run(command, cwd=file.parent, capture_output=True, text=True, check=False)
     found = json.loads(done.stdout)["generalDiagnostics"]
     return [(item["range"]["start"]["line"] + 1, item["message"]) for item in found if item["severity"] == "error"]
@@ -111,3 +111,11 @@ def test_a_right_program_is_clean_and_every_mistake_of_a_wrong_one_is_reported(c
 
     assert reported(checker, tmp_path / "right.py") == []
     assert sorted({line for line, _ in reported(checker, tmp_path / "wrong.py")}) == MISTAKES
+
+
+@pytest.mark.parametrize("checker", ["mypy", "basedpyright"])
+def test_the_modules_of_all_golden_folders_are_cleanly_typed(checker: str, tmp_path: Path) -> None:
+    for expected in (REPOSITORY / "tests/golden").glob("*/expected"):
+        shutil.copytree(expected, tmp_path / "all" / f"golden_{expected.parent.name.replace('-', '_')}")
+
+    assert reported(checker, tmp_path / "all") == []
