@@ -99,6 +99,8 @@ def test_a_wrong_token_says_what_to_check(kind: Kind, sandbox: Sandbox) -> None:
         (200, b"{}"),
         (200, b'{"request_id": ""}'),
         (200, b'{"request_id": 5}'),
+        (200, b'{"request_id": ".."}'),
+        (200, b'{"request_id": "a\\nb"}'),
         (200, b'{"request_id": "abc'),
         (200, b""),
         (200, b"\xff\xfe"),

@@ -97,6 +97,8 @@ def test_a_queued_job_can_be_cancelled_and_a_cancelled_one_has_no_output() -> No
     ("body", "status", "code", "words"),
     [
         (b"{", 400, 400001, "not JSON"),
+        (b"\xff", 400, 400001, "not JSON"),
+        (b"[" * 100_000, 400, 400001, "not JSON"),
         (b"[]", 422, 422001, "not of type 'object'"),
         (b"{}", 422, 422001, "'prompt' is a required property; 'image_url' is a required property"),
         (b'{"prompt": "p", "image_url": 5}', 422, 422001, "image_url: 5 is not of type 'string'"),
@@ -111,6 +113,35 @@ def test_a_body_that_does_not_fit_is_refused_with_the_field(
     assert (answer.status_code, answer.json()["error_code"]) == (status, code)
     assert words in answer.json()["error_message"]
     assert sandbox.accepted == []
+
+
+def test_limits_are_checked_as_json_writes_the_numbers(tmp_path: Path) -> None:
+    schema = {"properties": {"strength": {"type": "Float", "multipleOf": 0.05}}, "required": ["strength", "gone"]}
+    (tmp_path / "model.json").write_text(json.dumps({"input_schema": schema}))
+    with Sandbox(tmp_path) as sandbox:
+        answers = [
+            call(sandbox, "POST", "/v1/models/model", json={"strength": value}) for value in (0.15, 0.3, 1, 0.31)
+        ]
+        nothing = call(sandbox, "POST", "/v1/models/model", json=[])
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 422]
+    assert answers[-1].json()["error_message"] == "strength: 0.31 is not a multiple of 0.05"
+    assert nothing.status_code == 422
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", '{"input_schema": 5}'])
+def test_a_folder_that_cannot_be_served_is_named(tmp_path: Path, content: str | None) -> None:
+    folder = tmp_path / "schemas"
+    if content is not None:
+        folder.mkdir()
+        (folder / "model.json").write_text(content)
+
+    with pytest.raises(ValueError, match="no such folder" if content is None else r"model\.json: no"):
+        Sandbox(folder)
+    command = [sys.executable, "-m", "runcomfy.sandbox", "--schemas", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert str(folder) in done.stderr
 
 
 def test_unknown_models_and_requests_are_not_found(sandbox: Sandbox) -> None:

@@ -103,6 +103,12 @@ def test_a_setting_that_cannot_be_used_is_named(client: Any, settings: dict[str,
         client(**settings)
 
 
+def test_infinite_times_never_end_a_wait(kind: Kind, sandbox: Sandbox) -> None:
+    client = kind.client(sandbox, timeout=float("inf"), wait_timeout=float("inf"))
+
+    assert kind.settle(client.run(REQUEST)).image is not None
+
+
 def test_a_deadline_of_a_call_is_checked_too(kind: Kind, client: Any) -> None:
     job = client.job("r1")
 

@@ -10,7 +10,7 @@ from datamodel_code_generator import GenerateConfig, InputFileType, LiteralType,
 from datamodel_code_generator.enums import DataModelType, StrictTypes
 from datamodel_code_generator.format import PythonVersion
 
-from .naming import Member, Module, Shape
+from .naming import Module, Shape
 
 _HOMES = {
     "Annotated": "typing",
@@ -76,9 +76,51 @@ def classes(module: Module) -> Code:
     return Code(module, inputs, outputs, tuple(imports))
 
 
+def _typed(shapes: tuple[Shape, ...], *, is_input: bool) -> tuple[Class, ...]:
+    numbers = {shape.name: f"C{number}" for number, shape in enumerate(shapes)}
+    names = _Names({number: name for name, number in numbers.items()})
+    definitions = {numbers[shape.name]: _definition(shape, numbers) for shape in shapes}
+    texts = _annotations(json.dumps({"$defs": definitions}), is_input)
+    made = []
+    for shape in shapes:
+        fields = []
+        for member, text in zip(shape.members, texts[numbers[shape.name]], strict=True):
+            annotation = names.visit(_expression(text))
+            fields.append(
+                Field(
+                    name=member.name,
+                    annotation=_with_alias(annotation, member.wire if member.wire != member.name else None),
+                    type=_plain(annotation),
+                    required=member.required and is_input,
+                    doc=member.doc if member.wire == member.name else f"{member.doc} Sent as {member.wire!r}.".strip(),
+                )
+            )
+        made.append(Class(shape.name, shape.doc, tuple(fields)))
+    return tuple(made)
+
+
+def _definition(shape: Shape, numbers: dict[str, str]) -> dict[str, Any]:
+    """A shape as it is handed on: without texts, and with numbers for names, so that no name decides anything."""
+    return {
+        "type": "object",
+        "properties": {f"f{index}": _handed_on(member.schema, numbers) for index, member in enumerate(shape.members)},
+        "required": [f"f{index}" for index, member in enumerate(shape.members) if member.required],
+    }
+
+
+def _handed_on(schema: Any, numbers: dict[str, str]) -> Any:
+    if isinstance(schema, list):
+        return [_handed_on(part, numbers) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return {"$ref": f"#/$defs/{numbers[schema['$ref'].rpartition('/')[2]]}"}
+    return {key: _handed_on(value, numbers) for key, value in schema.items() if key != "description"}
+
+
 @lru_cache(maxsize=256)
-def _annotations(definitions: str, is_input: bool) -> dict[str, dict[str, ast.expr]]:
-    """The annotation of every field, by class and field name. Most models share one output schema, hence the cache."""
+def _annotations(definitions: str, is_input: bool) -> dict[str, list[str]]:
+    """The annotations of all fields by class. Most models share one output schema, hence the cache."""
     text = generate(
         definitions,
         config=GenerateConfig(
@@ -102,56 +144,13 @@ def _annotations(definitions: str, is_input: bool) -> dict[str, dict[str, ast.ex
     if not isinstance(text, str):
         raise TypeError(f"expected one module from datamodel-code-generator, got {type(text).__name__}")
     return {
-        statement.name: {
-            item.target.id: _Exact().visit(item.annotation) if is_input else item.annotation
+        statement.name: [
+            ast.unparse(_Exact().visit(item.annotation) if is_input else item.annotation)
             for item in statement.body
-            if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)
-        }
+            if isinstance(item, ast.AnnAssign)
+        ]
         for statement in ast.parse(text).body
         if isinstance(statement, ast.ClassDef)
-    }
-
-
-def _typed(shapes: tuple[Shape, ...], *, is_input: bool) -> tuple[Class, ...]:
-    definitions = {shape.name: _definition(shape) for shape in shapes}
-    annotations = _annotations(json.dumps({"$defs": definitions}), is_input)
-    made = []
-    for shape in shapes:
-        found = annotations.get(shape.name, {})
-        if list(found) != [member.name for member in shape.members]:
-            raise ValueError(f"datamodel-code-generator renamed {shape.name} or its fields: {list(found)}")
-        fields = tuple(
-            Field(
-                name=member.name,
-                annotation=_with_alias(found[member.name], member.wire if member.wire != member.name else None),
-                type=_plain(found[member.name]),
-                required=member.required and is_input,
-                doc=_doc(member),
-            )
-            for member in shape.members
-        )
-        made.append(Class(shape.name, shape.doc, fields))
-    return tuple(made)
-
-
-def _doc(member: Member) -> str:
-    return member.doc if member.wire == member.name else f"{member.doc} Sent as {member.wire!r}.".strip()
-
-
-def _definition(shape: Shape) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": {member.name: _without_docs(member.schema) for member in shape.members},
-        "required": [member.name for member in shape.members if member.required],
-    }
-
-
-def _without_docs(schema: dict[str, Any]) -> dict[str, Any]:
-    """Texts are printed by our own template; none is handed on."""
-    return {
-        key: _without_docs(value) if isinstance(value, dict) else value
-        for key, value in schema.items()
-        if key != "description"
     }
 
 
@@ -177,6 +176,16 @@ class _Exact(ast.NodeTransformer):
         if all(isinstance(value, ast.Constant) and isinstance(value.value, str) for value in values):
             return node
         return _expression(f"Annotated[{ast.unparse(node)}, _runtime.exact]")
+
+
+class _Names(ast.NodeTransformer):
+    """``Sequence[C0]`` -> ``Sequence[Lora]``."""
+
+    def __init__(self, names: dict[str, str]) -> None:
+        self._names = names
+
+    def visit_Name(self, node: ast.Name) -> ast.Name:
+        return ast.Name(self._names.get(node.id, node.id), node.ctx)
 
 
 class _Plain(ast.NodeTransformer):

@@ -5,7 +5,7 @@ reserved names are lists, not look-ups.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from keyword import kwlist
 from typing import Any
@@ -142,9 +142,11 @@ def _free(wanted: str, taken: Iterable[str]) -> str:
 
 
 def _module(model: Model) -> Module:
-    inputs = _Shapes("Input", prefix="", taken=set(RESERVED_CLASSES))
+    # In a class body, a field hides a class of the same name from the annotations below it.
+    taken = RESERVED_CLASSES | set(_all_fields(model.input)) | set(_all_fields(model.output))
+    inputs = _Shapes(prefix="", taken=taken)
     inputs.add(model.input, "Input")
-    outputs = _Shapes("Output", prefix="Output", taken=RESERVED_CLASSES | {shape.name for shape in inputs.made})
+    outputs = _Shapes(prefix="Output", taken=taken | {shape.name for shape in inputs.made})
     outputs.add(model.output, "Output")
     return Module(model, _path(model), tuple(inputs.made), tuple(outputs.made))
 
@@ -163,11 +165,18 @@ def _path(model: Model) -> tuple[str, ...]:
     return path
 
 
+def _all_fields(schema: dict[str, Any]) -> Iterator[str]:
+    """The Python names of all fields of a schema, however deep."""
+    members = schema.get("properties", {})
+    yield from field_names(members).values()
+    for member in (*members.values(), *(schema[key] for key in ("items",) if key in schema)):
+        yield from _all_fields(member)
+
+
 class _Shapes:
     """Collects the objects of one schema, the inner before the outer."""
 
-    def __init__(self, root: str, *, prefix: str, taken: Iterable[str]) -> None:
-        self._root = root
+    def __init__(self, *, prefix: str, taken: Iterable[str]) -> None:
         self._prefix = prefix
         self._taken = set(taken)
         self.made: list[Shape] = []

@@ -59,7 +59,7 @@ def _stale(tree: Tree, out: Path, package: str) -> Iterator[str]:
 
 
 def _is_ours(path: Path) -> bool:
-    return MARK in (_read(path) or "")[:300]
+    return (_read(path) or "").startswith((f"# {MARK} from ", f'{{\n  "$comment": "{MARK} from '))
 
 
 def _read(path: Path) -> str | None:

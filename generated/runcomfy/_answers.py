@@ -79,11 +79,15 @@ def is_worth_repeating(response: Response) -> bool:
     return status in (408, 429) or status >= 500 or (200 <= status < 300 and json_object(response) is None)
 
 
+def is_request_id(value: object) -> bool:
+    """Whether a value can be an id: ids are opaque, but each is a segment of a path."""
+    return isinstance(value, str) and value not in ("", ".", "..") and value.isprintable()
+
+
 def request_id(response: Response) -> str | None:
     """The id in the answer to an accepted submit, or None where there is none to be read."""
-    body = json_object(response)
-    value = body.get("request_id") if body else None
-    return value if isinstance(value, str) and value else None
+    value = (json_object(response) or {}).get("request_id")
+    return value if is_request_id(value) else None
 
 
 def summary(response: Response) -> str:

@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
+from threading import TIMEOUT_MAX
 from time import sleep
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -135,7 +136,7 @@ def _arguments(settings: Settings, request: Request) -> dict[str, Any]:
         "url": f"{settings.base_url}/{request.path}",
         "content": request.body,
         "headers": headers,
-        "timeout": request.timeout,
+        "timeout": request.timeout if request.timeout <= TIMEOUT_MAX else None,
     }
 
 

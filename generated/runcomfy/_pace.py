@@ -23,6 +23,6 @@ def backoff(failures: int, retry_after: str | None = None) -> float:
 
     A server's ``Retry-After`` is obeyed, up to 30 seconds.
     """
-    if retry_after is not None and retry_after.strip().isdigit():
+    if retry_after is not None and retry_after.strip().isdecimal():
         return min(30.0, float(retry_after))
     return min(_LONGEST, 0.25 * 2.0 ** min(failures - 1, 10)) * (0.5 + 0.5 * random())

@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Mapping
 from typing import Any, Generic, NamedTuple, NoReturn
 
+from ._answers import is_request_id
 from ._errors import InputProblem, InputValidationError
 from ._flows import JobFlows, Wait
 from ._inputs import Input, OutT, encode, payload
@@ -95,7 +96,7 @@ class JobBase(Generic[OutT]):
     model_id: str | None
 
     def __init__(self, client: ClientBase, request_id: str, output: type[OutT], model_id: str | None) -> None:
-        if not request_id or request_id in (".", "..") or not request_id.isprintable():
+        if not is_request_id(request_id):
             raise InputValidationError("a job", [InputProblem("request_id", f"{request_id!r} is no request id")])
         if not (isinstance(output, type) and issubclass(output, Output)):
             raise TypeError(f"expected an Output class, got {output!r}")

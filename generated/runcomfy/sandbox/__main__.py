@@ -2,7 +2,7 @@
 """``python -m runcomfy.sandbox``: serve until stopped."""
 
 import argparse
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Event
 
@@ -17,14 +17,18 @@ def main() -> None:
     parser.add_argument("--run-seconds", type=float, default=2.0, metavar="S", help="default: 2")
     parser.add_argument("--token", help="the token to accept; default: a new one")
     options = parser.parse_args()
-    sandbox = Sandbox(
-        options.schemas,
-        queue_seconds=options.queue_seconds,
-        run_seconds=options.run_seconds,
-        token=options.token,
-        port=options.port,
-    )
-    with sandbox:
+    try:
+        sandbox = Sandbox(
+            options.schemas,
+            queue_seconds=options.queue_seconds,
+            run_seconds=options.run_seconds,
+            token=options.token,
+            port=options.port,
+        ).start()
+    except (OSError, OverflowError, ValueError) as error:
+        parser.error(str(error))
+    with ExitStack() as stack:
+        stack.callback(sandbox.stop)
         print(f"# RunComfy sandbox: {len(sandbox.models)} models; Ctrl-C stops it")
         print(f"export RUNCOMFY_MODEL_API_BASE={sandbox.base_url}")
         print(f"export RUNCOMFY_TOKEN={sandbox.token}", flush=True)

@@ -151,7 +151,7 @@ async def _submit(state: State, request: Request, token: str) -> Response:
         return _unknown_model(request)
     try:
         arguments = json.loads(await request.body())
-    except ValueError:
+    except (ValueError, RecursionError):
         return _error(400, 400001, "The body is not JSON.")
     problems = [
         {"loc": ["body", *error.absolute_path], "msg": error.message, "type": error.validator}

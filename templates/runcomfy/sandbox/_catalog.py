@@ -1,13 +1,25 @@
 """The models that the sandbox knows: catalog entries read from schema files."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError, validators
 
+
+def _multiple_of(validator: Any, divisor: Any, value: Any, schema: Any) -> Iterator[ValidationError]:
+    """As JSON writes the numbers: 0.3 is a multiple of 0.05, though not in binary."""
+    if validator.is_type(value, "number") and Decimal(str(value)) % Decimal(str(divisor)):
+        yield ValidationError(f"{value!r} is not a multiple of {divisor!r}")
+
+
+_Validator: Any = validators.extend(  # type: ignore[no-untyped-call]  # untyped in the stubs
+    Draft202012Validator, {"multipleOf": _multiple_of}
+)
 _ALIASES = {
     "float": "number",
     "double": "number",
@@ -48,7 +60,8 @@ class Model:
 
     @cached_property
     def validator(self) -> Draft202012Validator:
-        return Draft202012Validator(standard(self.entry["input_schema"]))
+        validator: Draft202012Validator = _Validator(standard({"type": "object", **self.entry["input_schema"]}))
+        return validator
 
     @property
     def output_properties(self) -> dict[str, Any]:
@@ -68,10 +81,21 @@ class Model:
 
 
 def read(folder: Path) -> dict[str, Model]:
-    """All schema files below a folder, by model id; a file without ``model_id`` has its path as id."""
+    """All schema files below a folder, by model id; a file without ``model_id`` has its path as id.
+
+    Raises:
+        ValueError: there is no such folder, or a file in it is no schema file.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: no such folder")
     models = {}
     for path in sorted(folder.rglob("*.json")):
-        entry = json.loads(path.read_bytes().decode("utf-8-sig"))
+        try:
+            entry = json.loads(path.read_bytes().decode("utf-8-sig"))
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{path}: not JSON: {error}") from None
+        if not isinstance(entry, dict) or not isinstance(entry.get("input_schema"), dict):
+            raise ValueError(f"{path}: no schema file: it has no input_schema")
         entry.pop("$comment", None)
         entry.setdefault("model_id", path.relative_to(folder).as_posix().removesuffix(".json"))
         models[entry["model_id"]] = Model(entry)
