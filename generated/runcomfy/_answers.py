@@ -97,7 +97,7 @@ def summary(response: Response) -> str:
     message = _message(body)
     text = f"HTTP {response.status}" + (f", code {code}" if code is not None else "")
     if message:
-        return f"{text}: {message}"
+        return f"{text}: {message if len(message) <= 500 else message[:499] + '…'}"
     return text if body else f"{text}: {_excerpt(response.body)}"
 
 

@@ -3,9 +3,10 @@
 
 import json
 import os
+import re
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,6 +16,8 @@ from ._errors import ConfigurationError
 PRODUCTION = "https://model-api.runcomfy.net"
 TOKEN_VARIABLES = ("RUNCOMFY_TOKEN", "RUNCOMFY_API_TOKEN", "RUNCOMFY_API_KEY")
 BASE_URL_VARIABLE = "RUNCOMFY_MODEL_API_BASE"
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HOST = re.compile(r"[\w.-]+|[0-9a-fA-F:.]+")
 
 
 class Token:
@@ -44,8 +47,8 @@ class Settings:
     timeout: float
     wait_timeout: float
     poll_interval: float | None
-    headers: Mapping[str, str]
-    proxy: str | None
+    headers: Mapping[str, str] = field(repr=False)
+    proxy: str | None = field(repr=False)
     verify: bool | ssl.SSLContext | str
 
     @property
@@ -66,7 +69,9 @@ def resolve(
 ) -> Settings:
     """Settle every setting, or raise a `ConfigurationError` that says which one is wrong and why."""
     extra = dict(headers or {})
-    for name in extra:
+    for name, value in extra.items():
+        if not (_HEADER_NAME.fullmatch(name) and value.isascii() and value.isprintable()):
+            raise ConfigurationError(f"headers: {name!r} is no name of a header, or its value is not printable ASCII")
         if name.lower() in ("authorization", "content-type", "content-length", "host"):
             raise ConfigurationError(f"headers: {name} is set by the client itself")
     if poll_interval is not None and not (isfinite(poll_interval) and poll_interval >= 0):
@@ -143,13 +148,12 @@ def _origin(argument: str | None) -> str:
     url = argument if argument is not None else os.environ.get(BASE_URL_VARIABLE, "").strip() or PRODUCTION
     try:
         parts = urlsplit(url.strip())
-        port = parts.port
+        host, port = parts.hostname or "", parts.port
     except ValueError as error:
         raise ConfigurationError(f"{source}: {error}") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(host):
         raise ConfigurationError(f"{source}: {url!r} is no http or https URL")
     if parts.username is not None or parts.query or parts.fragment:
         raise ConfigurationError(f"{source}: a base URL has no user name, query or fragment")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     path = parts.path.rstrip("/").removesuffix("/v1")
-    return f"{parts.scheme}://{host}{'' if port is None else f':{port}'}{path}"
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{'' if port is None else f':{port}'}{path}"

@@ -15,12 +15,16 @@ from ._errors import (
     InputValidationError,
     JobCancelledError,
     JobFailedError,
+    RunComfyError,
     SubmissionOutcomeUnknown,
     WaitTimeoutError,
 )
 from ._http_types import Flow, Pause, Request, Response, TransportFailure, exchange
 from ._pace import backoff, poll_interval
 from ._status import End, Status, end_of, status_from
+
+AtDeadline = Callable[[RunComfyError | None], RunComfyError]
+"""Makes an error of the last failure before the deadline, or of None where there was none."""
 
 
 def model_path(model_id: str) -> str:
@@ -90,37 +94,27 @@ class JobFlows:
         word = body.get("outcome") or body.get("status")
         return isinstance(word, str) and word.lower().startswith("cancel")
 
-    def read(
-        self, what: str, deadline: float, at_deadline: Callable[[Exception], Exception] | None = None
-    ) -> Flow[dict[str, Any]]:
+    def read(self, what: str, deadline: float, at_deadline: AtDeadline | None = None) -> Flow[dict[str, Any]]:
         """Read the ``status`` or the ``result`` body."""
         doing = f"read the {what} of request {self.request_id}"
         return self._repeated(Request("GET", f"{self._path}/{what}", self.timeout), doing, deadline, at_deadline)
 
     def _repeated(
-        self,
-        request: Request,
-        doing: str,
-        deadline: float,
-        at_deadline: Callable[[Exception], Exception] | None = None,
+        self, request: Request, doing: str, deadline: float, at_deadline: AtDeadline | None = None
     ) -> Flow[dict[str, Any]]:
-        """Send a request that may be sent again, until an answer settles it or the deadline forbids another try.
+        """Send a request that may be sent again, until an answer settles it or the deadline has passed.
 
-        What is raised in the end is the last failure, or what `at_deadline` makes of it.
+        What is raised at the deadline is the last failure, or what `at_deadline` makes of it.
         """
+        error: RunComfyError | None = None
         failures = 0
-        while True:
-            timeout = min(request.timeout, max(deadline - monotonic(), 0.001))
-            error: Exception
+        while (remaining := deadline - monotonic()) > 0:
             retry_after = None
             try:
-                response = yield from exchange(replace(request, timeout=timeout))
+                response = yield from exchange(replace(request, timeout=min(request.timeout, remaining)))
             except TransportFailure as failure:
-                error = APIConnectionError(
-                    f"{doing}: {failure}. The job is not affected.",
-                    model_id=self.model_id,
-                    request_id=self.request_id,
-                )
+                text = f"{doing}: {failure}. The job is not affected."
+                error = APIConnectionError(text, model_id=self.model_id, request_id=self.request_id)
                 error.__cause__ = failure
             else:
                 body = _answers.json_object(response)
@@ -131,10 +125,10 @@ class JobFlows:
                     raise error
                 retry_after = response.headers.get("retry-after")
             failures += 1
-            delay = backoff(failures, retry_after)
-            if monotonic() + delay >= deadline:
-                raise at_deadline(error) if at_deadline else error
-            yield Pause(delay)
+            yield Pause(max(0.0, min(backoff(failures, retry_after), deadline - monotonic())))
+        if at_deadline is not None:
+            raise at_deadline(error)
+        raise error or APIConnectionError(f"{doing}: no time left", request_id=self.request_id)
 
 
 class Wait:
@@ -197,12 +191,10 @@ class Wait:
 
     def _pause(self) -> Flow[None]:
         now = monotonic()
-        if now >= self._deadline:
-            raise self._timed_out()
         interval = poll_interval(now - self._started) if self._interval is None else self._interval
-        yield Pause(min(interval, self._deadline - now))
+        yield Pause(max(0.0, min(interval, self._deadline - now)))
 
-    def _timed_out(self, cause: Exception | None = None) -> WaitTimeoutError:
+    def _timed_out(self, cause: RunComfyError | None = None) -> WaitTimeoutError:
         state = self._seen.state if self._seen else None
         error = WaitTimeoutError(
             f"request {self._job.request_id} had not ended after {self._wait_timeout:g} s (last state: {state}). It was"
