@@ -6,6 +6,7 @@ The inputs are those of the models' API pages.
 import asyncio
 import sys
 from dataclasses import dataclass, field
+from io import TextIOWrapper
 from pathlib import Path
 from time import monotonic
 
@@ -81,6 +82,9 @@ def table(runs: list[Run]) -> str:
 
 
 def main(queue_seconds: float = 1.0, run_seconds: float = 1.5) -> None:
+    for stream in (sys.stdout, sys.stderr):  # a terminal without these signs is no reason to stop
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     folder = Path("out")
     folder.mkdir(exist_ok=True)
     with Sandbox(queue_seconds=queue_seconds, run_seconds=run_seconds) as sandbox:

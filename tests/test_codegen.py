@@ -230,6 +230,15 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, broken: str) -> Non
     assert done.stderr.startswith("schemas/acme/model.json: ")
 
 
+def test_a_terminal_without_a_letter_is_no_reason_to_fail(tmp_path: Path) -> None:
+    add_schema(tmp_path, "acme/größe")
+
+    done = codegen("check", cwd=tmp_path, PYTHONIOENCODING="ascii")
+
+    assert done.returncode == 1
+    assert "gr\\xf6\\xdfe.json" in done.stdout
+
+
 def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
     done = codegen("generate", "--schemas", "no-such", cwd=tmp_path)
 

@@ -18,7 +18,7 @@ UnprocessableEntityError WaitTimeoutError __version__
 def test_the_package_has_these_public_names() -> None:
     assert runcomfy.__all__ == sorted(NAMES)
     assert all(getattr(runcomfy, name) is not None for name in NAMES)
-    assert set(NAMES) <= set(dir(runcomfy))
+    assert dir(runcomfy) == sorted(NAMES)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
+from io import TextIOWrapper
 from keyword import iskeyword
 from pathlib import Path
 
@@ -13,6 +14,9 @@ _EXTRA = ("jinja2", "datamodel_code_generator", "ruff", "inflect")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    for stream in (sys.stdout, sys.stderr):  # a schema may hold signs that a terminal has not
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     if missing := [name for name in _EXTRA if find_spec(name) is None]:
         print(f"{', '.join(missing)} not installed; type: pip install 'runcomfy[codegen]'", file=sys.stderr)

@@ -92,4 +92,4 @@ if not TYPE_CHECKING:  # A type checker is to report a misspelt name.
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return __all__
