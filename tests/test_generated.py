@@ -128,6 +128,19 @@ def test_a_dict_is_a_fine_nested_object(module: Any) -> None:
     assert nested.Input.model_validate(expected, by_alias=True, by_name=False) == request
 
 
+def test_the_limits_of_items_are_enforced(module: Any) -> None:
+    lists = module("nested", "acme.lists")
+    full = {"points": [[0.5, 1.0]], "sizes": [512, 1024], "62-tags": ["a", None]}
+
+    assert sent(lists.Input(points=[(0.5, 1)], sizes=[512, 1024], field_62_tags=["a", None])) == full
+    for points in ([], [[0.5]], [[0.5, 2]], [[0.5, "1"]]):
+        with pytest.raises(ValueError, match="points"):
+            lists.Input(points=points)
+    for sizes in ([513], [512.0], [True]):
+        with pytest.raises(ValueError, match=r"sizes\[0\]"):
+            lists.Input(points=[[0, 0]], sizes=sizes)
+
+
 @pytest.mark.parametrize(
     ("fields", "wrong"),
     [
@@ -210,7 +223,7 @@ def _smallest(annotation: Any) -> Any:
     for type_, value in ((str, "x"), (bool, True), (int, 1), (float, 0.5)):
         if annotation is type_:
             return value
-    return []
+    return [[0, 0]] if "float" in str(annotation) else []
 
 
 def test_schema_texts_stay_texts(module: Any) -> None:

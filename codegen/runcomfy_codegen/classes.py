@@ -2,6 +2,7 @@
 
 import ast
 import json
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -78,7 +79,7 @@ def classes(module: Module) -> Code:
 
 def _typed(shapes: tuple[Shape, ...], *, is_input: bool) -> tuple[Class, ...]:
     numbers = {shape.name: f"C{number}" for number, shape in enumerate(shapes)}
-    names = _Names({number: name for name, number in numbers.items()})
+    names = _Inlined({number: ast.Name(name) for name, number in numbers.items()})
     definitions = {numbers[shape.name]: _definition(shape, numbers) for shape in shapes}
     texts = _annotations(json.dumps({"$defs": definitions}), is_input)
     made = []
@@ -121,6 +122,7 @@ def _handed_on(schema: Any, numbers: dict[str, str]) -> Any:
 @lru_cache(maxsize=256)
 def _annotations(definitions: str, is_input: bool) -> dict[str, list[str]]:
     """The annotations of all fields by class. Most models share one output schema, hence the cache."""
+    numbers = json.loads(definitions)["$defs"]
     text = generate(
         definitions,
         config=GenerateConfig(
@@ -143,14 +145,19 @@ def _annotations(definitions: str, is_input: bool) -> dict[str, list[str]]:
     )
     if not isinstance(text, str):
         raise TypeError(f"expected one module from datamodel-code-generator, got {type(text).__name__}")
-    return {
-        statement.name: [
-            ast.unparse(_Exact().visit(item.annotation) if is_input else item.annotation)
-            for item in statement.body
-            if isinstance(item, ast.AnnAssign)
-        ]
+    found = {
+        statement.name: [item.annotation for item in statement.body if isinstance(item, ast.AnnAssign)]
         for statement in ast.parse(text).body
         if isinstance(statement, ast.ClassDef)
+    }
+    # The items of a list that have limits come as a class of their own, with the type of an item as its only field.
+    items: dict[str, ast.expr] = {}
+    for name in [name for name in found if name not in numbers]:  # the inner before the outer
+        items[name] = _Inlined(items).visit(found[name][0])
+    inlined = _Inlined(items)
+    exact = _Exact() if is_input else ast.NodeTransformer()
+    return {
+        name: [ast.unparse(exact.visit(inlined.visit(annotation))) for annotation in found[name]] for name in numbers
     }
 
 
@@ -178,14 +185,14 @@ class _Exact(ast.NodeTransformer):
         return _expression(f"Annotated[{ast.unparse(node)}, _runtime.exact]")
 
 
-class _Names(ast.NodeTransformer):
-    """``Sequence[C0]`` -> ``Sequence[Lora]``."""
+class _Inlined(ast.NodeTransformer):
+    """``Sequence[F0Item]`` -> ``Sequence[Annotated[StrictInt, Field(ge=0)]]``, by the given meanings; also of names."""
 
-    def __init__(self, names: dict[str, str]) -> None:
-        self._names = names
+    def __init__(self, meanings: dict[str, ast.expr]) -> None:
+        self._meanings = meanings
 
-    def visit_Name(self, node: ast.Name) -> ast.Name:
-        return ast.Name(self._names.get(node.id, node.id), node.ctx)
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return deepcopy(self._meanings.get(node.id, node))
 
 
 class _Plain(ast.NodeTransformer):
@@ -198,6 +205,11 @@ class _Plain(ast.NodeTransformer):
             case ast.Subscript(value=ast.Name(id="Literal")):
                 return node
         return self.generic_visit(node)  # type: ignore[return-value]  # a subscript stays one
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        left, right = self.visit(node.left), self.visit(node.right)
+        # ``Annotated[str | None, …] | None`` says None twice; without the limits, once is enough.
+        return left if ast.unparse(left).endswith(f"| {ast.unparse(right)}") else ast.BinOp(left, node.op, right)
 
     def visit_Name(self, node: ast.Name) -> ast.Name:
         return ast.Name(_PLAIN.get(node.id, node.id), node.ctx)

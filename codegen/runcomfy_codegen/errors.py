@@ -15,7 +15,8 @@ class Problem:
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.pointer}: {self.reason}" if self.pointer else f"{self.file}: {self.reason}"
+        text = ": ".join(filter(None, (self.file, self.pointer, self.reason)))
+        return text.encode(errors="backslashreplace").decode()  # half a surrogate pair cannot be printed
 
 
 class SchemaError(Exception):

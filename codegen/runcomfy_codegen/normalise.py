@@ -150,6 +150,7 @@ class _Reader:
         for index, value in enumerate(values):
             if not isinstance(value, str | int | None):
                 self.fail((*at, index), f"is {value!r}; an enum value is a string, an integer, a boolean or null")
+            self.sendable(value, (*at, index))
             if not any(value == other and type(value) is type(other) for other in kept):
                 kept.append(value)
         return kept
@@ -186,6 +187,8 @@ class _Reader:
         required = schema.get("required", [])
         if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
             self.fail((*at, "required"), "is not a list of names")
+        for name in properties:
+            self.sendable(name, (*at, "properties", name))
         return {
             "properties": {
                 name: self.read(member, (*at, "properties", name), name) for name, member in properties.items()
@@ -193,6 +196,10 @@ class _Reader:
             # A catalog schema may require a name that is no property: nobody could ever send it.
             "required": [name for name in properties if name in required and self.is_input],
         }
+
+    def sendable(self, value: object, at: tuple[str | int, ...]) -> None:
+        if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+            self.fail(at, f"{value!r} holds half a surrogate pair, which cannot be sent")
 
     def fail(self, at: tuple[str | int, ...], reason: str) -> NoReturn:
         raise SchemaError(self.source, pointer(*at), reason)
