@@ -207,7 +207,7 @@ def test_a_refused_read_is_not_repeated(kind: Kind, sandbox: Sandbox, client: An
 
 
 def test_reads_give_up_after_one_request_timeout(kind: Kind, sandbox: Sandbox) -> None:
-    client = kind.client(sandbox, timeout=0.2)
+    client = kind.client(sandbox, timeout=1.0)
     job = kind.settle(client.submit(REQUEST))
     sandbox.faults.extend([Fault("status", 502)] * 100)
 

@@ -202,7 +202,7 @@ def test_a_state_that_nobody_knows_is_waited_through(kind: Kind, sandbox: Sandbo
 
 
 def test_a_wait_ends_at_its_deadline_and_says_how_to_go_on(kind: Kind, stuck: Sandbox) -> None:
-    client = kind.client(stuck, wait_timeout=0.05)
+    client = kind.client(stuck, wait_timeout=0.5, poll_interval=0.1)
     job = kind.settle(client.submit(REQUEST))
 
     with pytest.raises(WaitTimeoutError, match=job.id) as caught:
@@ -229,7 +229,7 @@ def test_the_deadline_holds_while_the_server_fails(kind: Kind, sandbox: Sandbox,
     sandbox.faults.extend([Fault("status", 503)] * 100)
 
     with pytest.raises(WaitTimeoutError) as caught:
-        kind.settle(job.result(timeout=0.05))
+        kind.settle(job.result(timeout=0.5))
 
     assert "503" in str(caught.value.__cause__)
 
