@@ -22,7 +22,7 @@ _opening = Lock()
 
 
 class Client(ClientBase):
-    """Client of the RunComfy Model API; its settings are those of `ClientBase`.
+    """Client of the RunComfy Model API.
 
     One client may be used by many threads. Close it, or use it in a ``with`` block, to close its connections.
     """
@@ -132,7 +132,12 @@ class Client(ClientBase):
 
 
 class Job(JobBase[OutT]):
-    """A job that the API has accepted, or that was taken up again by its id."""
+    """A job that the API has accepted, or that was taken up again by its id.
+
+    Attributes:
+        id: The request id. Keep it: ``client.job(id, edit.Output)`` takes the job up again anywhere.
+        model_id: The model it was submitted to, or None for a job taken up again by its id.
+    """
 
     def __init__(self, client: Client, request_id: str, output: type[OutT], model_id: str | None) -> None:
         super().__init__(client, request_id, output, model_id)

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class AsyncClient(ClientBase):
-    """Async client of the RunComfy Model API; its settings are those of `ClientBase`.
+    """Async client of the RunComfy Model API.
 
     One client serves any number of tasks of one event loop. Close it, or use it in an ``async with`` block.
     """
@@ -99,7 +99,12 @@ class AsyncClient(ClientBase):
 
 
 class AsyncJob(JobBase[OutT]):
-    """A job that the API has accepted, or that was taken up again by its id."""
+    """A job that the API has accepted, or that was taken up again by its id.
+
+    Attributes:
+        id: The request id. Keep it: ``client.job(id, edit.Output)`` takes the job up again anywhere.
+        model_id: The model it was submitted to, or None for a job taken up again by its id.
+    """
 
     def __init__(self, client: AsyncClient, request_id: str, output: type[OutT], model_id: str | None) -> None:
         super().__init__(client, request_id, output, model_id)

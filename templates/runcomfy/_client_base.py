@@ -31,23 +31,7 @@ def submission(request: object, arguments: Mapping[str, Any] | None) -> Submissi
 
 
 class ClientBase:
-    """Settings of a client.
-
-    Args:
-        token: The API token. Without one: ``RUNCOMFY_TOKEN``, ``RUNCOMFY_API_TOKEN``, ``RUNCOMFY_API_KEY``, then the
-            token file of the official command line.
-        base_url: Where the API is, with or without ``/v1``. Without one: ``RUNCOMFY_MODEL_API_BASE``, then
-            https://model-api.runcomfy.net/v1.
-        timeout: Seconds that one step (connect, send, receive) of one HTTP request may take.
-        wait_timeout: Seconds that a whole wait for a result may take, unless the call says otherwise.
-        poll_interval: Seconds between two looks at a job. Without one it is 0.25 at first and grows to 5.
-        headers: Further headers of every request.
-        proxy: URL of a proxy. Without one, the environment's (``HTTPS_PROXY`` …) is used.
-        verify: How TLS certificates are checked: True, False, the path of a CA bundle, or an SSL context.
-
-    Raises:
-        ConfigurationError: there is no token, or a setting is not usable.
-    """
+    """The settings of a client."""
 
     def __init__(
         self,
@@ -61,6 +45,23 @@ class ClientBase:
         proxy: str | None = None,
         verify: bool | ssl.SSLContext | str | os.PathLike[str] = True,
     ) -> None:
+        """Make a client; nothing is sent, and no connection is opened.
+
+        Args:
+            token: The API token. Without one: ``RUNCOMFY_TOKEN``, ``RUNCOMFY_API_TOKEN``, ``RUNCOMFY_API_KEY``, then
+                the token file of the official command line.
+            base_url: Where the API is, with or without ``/v1``. Without one: ``RUNCOMFY_MODEL_API_BASE``, then
+                https://model-api.runcomfy.net/v1.
+            timeout: Seconds that one step (connect, send, receive) of one HTTP request may take.
+            wait_timeout: Seconds that a whole wait for a result may take, unless the call says otherwise.
+            poll_interval: Seconds between two looks at a job. Without one it is 0.25 at first and grows to 5.
+            headers: Further headers of every request.
+            proxy: URL of a proxy. Without one, the environment's (``HTTPS_PROXY`` …) is used.
+            verify: How TLS certificates are checked: True, False, the path of a CA bundle, or an SSL context.
+
+        Raises:
+            ConfigurationError: there is no token, or a setting is not usable.
+        """
         self._settings = resolve(
             token=token,
             base_url=base_url,
@@ -85,12 +86,7 @@ class ClientBase:
 
 
 class JobBase(Generic[OutT]):
-    """A job that the API has accepted.
-
-    Attributes:
-        id: The request id. Keep it: ``client.job(id, edit.Output)`` takes the job up again anywhere.
-        model_id: The model it was submitted to, or None for a job taken up again by its id.
-    """
+    """What a job is before any I/O."""
 
     id: str
     model_id: str | None
