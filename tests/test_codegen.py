@@ -136,6 +136,52 @@ def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
     assert notes.read_text().startswith("# Unlike")
 
 
+def test_nothing_of_others_is_removed_and_no_link_is_followed(tmp_path: Path) -> None:
+    first = add_schema(tmp_path, "acme/first")
+    add_schema(tmp_path, "acme/second")
+    codegen("generate", cwd=tmp_path)
+    package = tmp_path / "generated/runcomfy"
+    (package / "empty").mkdir()
+    (package / "link").symlink_to(tmp_path / "schemas", target_is_directory=True)
+    compiled = package / "models/acme/__pycache__"
+    compiled.mkdir()
+    for name in ("first.cpython-311.pyc", "second.cpython-311.pyc", "notes.bin"):
+        (compiled / name).write_bytes(b"")
+    first.unlink()
+
+    assert codegen("generate", cwd=tmp_path).returncode == 0
+
+    assert (package / "empty").is_dir()
+    assert (package / "link").is_symlink()
+    assert sorted(path.name for path in compiled.iterdir()) == ["notes.bin", "second.cpython-311.pyc"]
+    assert not (package / "models/acme/first.py").exists()
+
+
+@pytest.mark.parametrize("path", ["py.typed", "models"])
+def test_whatever_is_in_the_way_stops_everything_before_the_first_write(tmp_path: Path, path: str) -> None:
+    add_schema(tmp_path, "acme/model")
+    mine = tmp_path / "generated/runcomfy" / path
+    mine.parent.mkdir(parents=True)
+    mine.write_text("partial\n")
+
+    done = codegen("generate", cwd=tmp_path)
+
+    assert done.returncode == 1
+    assert path in done.stderr
+    assert files(tmp_path / "generated") == {f"runcomfy/{path}": b"partial\n"}
+
+
+def test_hidden_files_are_no_schemas(tmp_path: Path) -> None:
+    add_schema(tmp_path, "acme/model")
+    for name in ("acme/.model", ".checkpoints/acme/old", "acme/"):
+        add_schema(tmp_path, name)
+
+    done = codegen("generate", cwd=tmp_path)
+
+    assert done.returncode == 0
+    assert [path.name for path in (tmp_path / "generated").rglob("*.json")] == ["model.json"]
+
+
 def test_a_file_in_the_way_is_not_overwritten(tmp_path: Path) -> None:
     add_schema(tmp_path, "acme/model")
     mine = tmp_path / "src/clients/__init__.py"

@@ -43,7 +43,6 @@ def test_the_environment_makes_a_client_that_is_closed_at_the_end(sandbox: Sandb
     assert len(sandbox.accepted) == 8
 
 
-@pytest.mark.usefixtures("no_default_clients")
 def test_without_a_token_the_call_says_what_to_set() -> None:
     with pytest.raises(ConfigurationError, match="RUNCOMFY_TOKEN"):
         edit.run(prompt="p", image_url="u")
@@ -51,7 +50,6 @@ def test_without_a_token_the_call_says_what_to_set() -> None:
         asyncio.run(edit.run_async(prompt="p", image_url="u"))
 
 
-@pytest.mark.usefixtures("no_default_clients")
 def test_one_client_serves_all_calls_of_a_process_and_one_those_of_a_loop(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -65,6 +63,22 @@ def test_one_client_serves_all_calls_of_a_process_and_one_those_of_a_loop(
     assert asyncio.run(two())
 
 
-@pytest.fixture
-def no_default_clients(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_default, "_clients", {})
+def test_a_changed_environment_gets_a_client_of_its_own(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise a test that points the environment to a sandbox could run, and pay for, jobs of the real API."""
+    with Sandbox() as other:
+        for target in (other, sandbox, other):
+            monkeypatch.setenv("RUNCOMFY_TOKEN", target.token)
+            monkeypatch.setenv("RUNCOMFY_MODEL_API_BASE", target.base_url)
+            edit.run(prompt="p", image_url="u")
+            asyncio.run(edit.run_async(prompt="p", image_url="u"))
+
+        assert (len(sandbox.accepted), len(other.accepted)) == (2, 4)
+
+
+def test_the_clients_of_closed_loops_are_forgotten(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNCOMFY_TOKEN", sandbox.token)
+    monkeypatch.setenv("RUNCOMFY_MODEL_API_BASE", sandbox.base_url)
+
+    asyncio.run(edit.run_async(prompt="p", image_url="u"))
+
+    assert _default._async_clients == {}

@@ -100,6 +100,8 @@ def test_a_wrong_token_says_what_to_check(kind: Kind, sandbox: Sandbox) -> None:
         (200, b'{"request_id": ""}'),
         (200, b'{"request_id": 5}'),
         (200, b'{"request_id": ".."}'),
+        (200, b'{"request_id": "' + b"x" * 70_000 + b'"}'),
+        (200, b'{"error_code": "' + b"9" * 5000 + b'"}'),
         (200, b'{"request_id": "a\\nb"}'),
         (200, b'{"request_id": "abc'),
         (200, b""),

@@ -1,5 +1,6 @@
 """The life of a job, for both clients against the sandbox."""
 
+import asyncio
 import pickle
 from collections.abc import Iterator
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from conftest import Kind
 from runcomfy import (
     AsyncJob,
+    ConfigurationError,
     InputValidationError,
     Job,
     JobCancelledError,
@@ -215,6 +217,39 @@ def test_a_wait_ends_at_its_deadline_and_says_how_to_go_on(kind: Kind, stuck: Sa
     assert stuck.accepted[0].look()[0] == "in_queue"
     travelled = pickle.loads(pickle.dumps(error))
     assert (travelled.request_id, travelled.job, str(travelled)) == (job.id, None, str(error))
+
+
+@pytest.mark.parametrize("wait", [{"timeout": 0}, {"timeout": "60"}, {"timeout": True}, {"on_update": 5}])
+def test_what_cannot_be_waited_with_is_refused_before_anything_is_paid(
+    kind: Kind, sandbox: Sandbox, client: Any, wait: dict[str, Any]
+) -> None:
+    with pytest.raises((ConfigurationError, TypeError), match=r"timeout: |on_update: "):
+        kind.settle(client.run(REQUEST, **wait))
+
+    assert sandbox.requests == []
+
+
+def test_an_exception_of_the_callers_own_still_names_the_paid_job(kind: Kind, sandbox: Sandbox, client: Any) -> None:
+    def interrupt(status: Status) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        kind.settle(client.run(REQUEST, on_update=interrupt))
+
+    assert sandbox.accepted[0].id in caught.value.__notes__[0]
+
+
+def test_a_client_closed_during_a_wait_says_so(kind: Kind, stuck: Sandbox) -> None:
+    client = kind.client(stuck)
+    closing = []
+
+    def close(status: Status) -> None:
+        closing.append(asyncio.ensure_future(client.close()) if kind.is_async else client.close())
+
+    with pytest.raises(ConfigurationError, match="closed during the call") as caught:
+        kind.settle(client.run(REQUEST, on_update=close))
+
+    assert caught.value.request_id == stuck.accepted[0].id
 
 
 def test_the_deadline_of_updates_holds_too(kind: Kind, stuck: Sandbox) -> None:

@@ -58,6 +58,13 @@ def test_unknown_fields_stay(read: Any) -> None:
     assert output.seed == 7
 
 
+def test_no_key_makes_a_result_fail(read: Any) -> None:
+    output = read(b'{"\\ud800": 1, "": 2, "image": "a", "images": [{"\\udfff": 1}]}')
+
+    assert output.image == "a"
+    assert output.raw["output"]["\ud800"] == 1
+
+
 def test_raw_is_the_whole_body_as_received(read: Any) -> None:
     output = read(b'{"images": ["a"]}, "cost": 0.04, "created_at": "2026"')
 

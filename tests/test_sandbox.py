@@ -129,6 +129,33 @@ def test_limits_are_checked_as_json_writes_the_numbers(tmp_path: Path) -> None:
     assert nothing.status_code == 422
 
 
+def test_no_schema_and_no_input_makes_it_fail(tmp_path: Path) -> None:
+    properties = {
+        "seed": {"type": ["float", "null"], "multipleOf": 0.05},
+        "letters": {"type": "string", "pattern": "^\\p{L}+$"},
+        "prompt": {"type": "string", "default": "\ud800"},
+        "nothing": {"type": "object", "properties": None, "required": None},
+        "odd": {"type": "object", "properties": [1]},
+    }
+    entry = {"input_schema": {"properties": properties, "required": None}, "categories": None, "display_name": "\udfff"}
+    (tmp_path / "model.json").write_text(json.dumps(entry))
+    bodies: list[Any] = [
+        {},
+        {"seed": None},
+        {"seed": 1e30},
+        {"letters": "ab", "nothing": {"x": 1}, "odd": {}},
+        {"prompt": "\ud800"},
+    ]
+    with Sandbox(tmp_path) as sandbox:
+        for body in bodies:
+            url = output_of(sandbox, "model", body)["image"]
+            assert httpx.get(url, trust_env=False).status_code == 200
+        infinite = call(sandbox, "POST", "/v1/models/model", content=b'{"seed": 1e400}')
+        assert infinite.status_code == 422
+        for path in ("/v1/models", "/v1/models?category=x", "/v1/models/categories", "/v1/models/model"):
+            assert call(sandbox, "GET", path).status_code == 200
+
+
 @pytest.mark.parametrize("content", [None, "{", "[]", '{"input_schema": 5}'])
 def test_a_folder_that_cannot_be_served_is_named(tmp_path: Path, content: str | None) -> None:
     folder = tmp_path / "schemas"
@@ -189,7 +216,7 @@ def test_a_job_is_paid_from_the_balance_and_a_cancelled_one_paid_back(tmp_path: 
 
 
 def output_of(sandbox: Sandbox, model_id: str, body: dict[str, Any]) -> dict[str, Any]:
-    request_id = call(sandbox, "POST", f"/v1/models/{model_id}", json=body).json()["request_id"]
+    request_id = call(sandbox, "POST", f"/v1/models/{model_id}", content=json.dumps(body)).json()["request_id"]
     output: dict[str, Any] = call(sandbox, "GET", f"/v1/requests/{request_id}/result").json()["output"]
     return output
 

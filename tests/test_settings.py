@@ -94,6 +94,12 @@ def test_a_damaged_saved_file_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path
         ({"token": "t", "headers": {"X-A": "é"}}, "headers: 'X-A'"),
         ({"token": "t", "headers": {"X A": "b"}}, "headers: 'X A'"),
         ({"token": "t", "base_url": "https://user@x"}, "no user name"),
+        ({"token": "t", "base_url": "https://a..b"}, "no http or https URL"),
+        ({"token": "t", "base_url": "https://-a-.com"}, "no http or https URL"),
+        ({"token": "t", "base_url": "https://x/\x01a"}, "no http or https URL"),
+        ({"token": "t", "headers": {"X-A": 1}}, "headers: 'X-A'"),
+        ({"token": "t", "timeout": "60"}, "timeout: '60' is not a number of seconds"),
+        ({"token": "t", "poll_interval": "1"}, "poll_interval: '1'"),
         ({"token": "t", "base_url": "https://x/?a=1"}, "no user name, query or fragment"),
         ({"token": "t", "timeout": 0}, "timeout: 0 is not a number of seconds above zero"),
         ({"token": "t", "timeout": float("nan")}, "timeout: nan"),
@@ -120,13 +126,22 @@ def test_a_deadline_of_a_call_is_checked_too(kind: Kind, client: Any) -> None:
         kind.settle(job.result(timeout=0))
 
 
-@pytest.mark.parametrize("settings", [{"proxy": "nonsense://x"}, {"verify": "/no/such/bundle.pem"}])
+def test_a_password_in_a_url_is_not_repeated() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Client(token="t", base_url="ftp://user:hunter2@example.com")
+
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"proxy": "nonsense://x"}, {"verify": "/no/such/bundle.pem"}, {"base_url": "https://xn--zzzzzz"}]
+)
 def test_a_proxy_or_bundle_that_cannot_be_used_is_a_configuration_error(
     kind: Kind, sandbox: Sandbox, settings: dict[str, Any]
 ) -> None:
-    client = kind.client(sandbox, **settings)
+    client = kind.client(**{"base_url": sandbox.base_url, "token": "t", **settings})
 
-    with pytest.raises(ConfigurationError, match="proxy or verify"):
+    with pytest.raises(ConfigurationError, match="base_url, proxy or verify"):
         kind.settle(client.submit(REQUEST))
 
 

@@ -26,9 +26,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         tree = build(options.schemas, options.package)
         return int(options.verb(tree, options))
-    except (GenerationError, OutputError) as error:
+    except GenerationError as error:
+        print(f"{error}\nnothing was written", file=sys.stderr)
+        return 1
+    except OutputError as error:
         print(error, file=sys.stderr)
-        print("nothing was written", file=sys.stderr)
         return 1
 
 

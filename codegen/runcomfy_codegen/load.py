@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from math import isinf
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,13 +48,18 @@ class ModelSchema:
 
 
 def load(folder: Path) -> tuple[list[ModelSchema], list[Problem]]:
-    """Read every ``*.json`` below a folder, in the order of their ids. What cannot be read is a `Problem`."""
+    """Read every ``*.json`` below a folder, in the order of their ids. What cannot be read is a `Problem`.
+
+    Hidden files and folders are passed over.
+    """
     if not folder.is_dir():
         return [], [Problem(str(folder), "", "no such folder")]
     schemas: list[ModelSchema] = []
     problems: list[Problem] = []
     for path in sorted(folder.rglob("*.json"), key=lambda path: path.relative_to(folder).as_posix()):
         relative = path.relative_to(folder).as_posix()
+        if any(part.startswith(".") for part in relative.split("/")):
+            continue  # an editor's or a tool's own file
         source = f"{folder.resolve().name}/{relative}"
         try:
             schemas.append(_read(path, source, relative.removesuffix(".json")))
@@ -127,6 +133,8 @@ def _refuse_marks(value: Any, source: str, at: tuple[str | int, ...]) -> None:
         raise SchemaError(source, pointer(*at, value.key), "stands twice in one object")
     if isinstance(value, _Constant):
         raise SchemaError(source, pointer(*at), f"is {value.name}, which JSON does not have")
+    if isinstance(value, float) and isinf(value):
+        raise SchemaError(source, pointer(*at), "is larger than any number that can be sent")
     parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, part in parts:
         _refuse_marks(part, source, (*at, key))

@@ -4,6 +4,7 @@ Only the keywords named below go on, so nothing that a schema says can reach dat
 in ``codegen/README.md`` lists every row of the dialect.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -15,6 +16,8 @@ from .errors import SchemaError, pointer
 from .load import GENERIC_OUTPUT_SCHEMA, ModelSchema
 
 MAX_DEPTH = 20
+Check = Callable[[object, tuple[str | int, ...]], Any]
+"""Gives a keyword's value back, or raises a `SchemaError` with its place."""
 
 _TYPES = {
     "string": "string",
@@ -33,9 +36,8 @@ _TYPES = {
     "null": "null",
 }
 _MEDIA_LISTS = ("image_uris", "video_uris", "audio_uris")
-_NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
+_NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 _UNSUPPORTED = ("$ref", "anyOf", "oneOf", "allOf", "not", "if", "const", "patternProperties")
-_COUNTS = ("minLength", "maxLength", "minItems", "maxItems")
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ class _Reader:
         plain: dict[str, Any] = {
             **({"description": doc} if doc else {}),
             **({"type": types[0] if len(types) == 1 else types} if types else {}),
-            **self.limits(schema, at),
+            **self.limits(schema, types, at),
         }
         if "array" in types:
             plain["items"] = self.items(schema, at)
@@ -118,16 +120,26 @@ class _Reader:
             plain |= self.members(schema, at)
         return plain if self.is_input else _open(plain)
 
-    def limits(self, schema: dict[str, Any], at: tuple[str | int, ...]) -> dict[str, Any]:
-        checks = {
-            "enum": self.enum,
-            "pattern": self.pattern,
-            **dict.fromkeys(_NUMBERS, self.number),
-            **dict.fromkeys(_COUNTS, self.count),
-        }
+    def limits(self, schema: dict[str, Any], types: list[str], at: tuple[str | int, ...]) -> dict[str, Any]:
+        checks = {keyword: check for kind in types for keyword, check in self.checks(kind).items()}
+        if "enum" in schema:
+            if set(types) & {"array", "object"}:
+                self.fail((*at, "enum"), "is not supported for lists and objects")
+            checks["enum"] = self.enum
         return {
             keyword: check(schema[keyword], (*at, keyword)) for keyword, check in checks.items() if keyword in schema
         }
+
+    def checks(self, kind: str) -> dict[str, Check]:
+        """What limits a value of one type; other keywords say nothing about it."""
+        numbers: dict[str, Check] = {**dict.fromkeys(_NUMBERS, self.number), "multipleOf": self.divisor}
+        by_kind: dict[str, dict[str, Check]] = {
+            "integer": numbers,
+            "number": numbers,
+            "string": {"minLength": self.count, "maxLength": self.count, "pattern": self.pattern},
+            "array": {"minItems": self.count, "maxItems": self.count},
+        }
+        return by_kind.get(kind, {})
 
     def types(self, schema: dict[str, Any], at: tuple[str | int, ...]) -> list[str]:
         declared = schema.get("type")
@@ -141,6 +153,8 @@ class _Reader:
                 self.fail((*at, "type"), f"is {name!r}; known are {', '.join(_TYPES)}")
             if kind not in found:
                 found.append(kind)
+        if len([kind for kind in found if kind != "null"]) > 1:
+            self.fail((*at, "type"), f"is {declared!r}; more than one type beside null is not supported")
         return found
 
     def enum(self, values: object, at: tuple[str | int, ...]) -> list[Any]:
@@ -168,6 +182,12 @@ class _Reader:
         if not isinstance(value, int | float) or isinstance(value, bool):
             self.fail(at, f"is {value!r}, not a number")
         return value
+
+    def divisor(self, value: object, at: tuple[str | int, ...]) -> int | float:
+        number = self.number(value, at)
+        if number <= 0:
+            self.fail(at, f"is {value!r}, not above zero")
+        return number
 
     def count(self, value: object, at: tuple[str | int, ...]) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:

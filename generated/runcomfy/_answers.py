@@ -56,7 +56,7 @@ def json_object(response: Response) -> dict[str, Any] | None:
 def error_code(body: dict[str, Any] | None) -> int | None:
     """The ``error_code`` of a body: an integer, also where it is sent as digits."""
     code = body.get("error_code") if body else None
-    if isinstance(code, str) and code.isdecimal():
+    if isinstance(code, str) and code.isdecimal() and len(code) <= 9:
         return int(code)
     return code if isinstance(code, int) and not isinstance(code, bool) else None
 
@@ -81,7 +81,7 @@ def is_worth_repeating(response: Response) -> bool:
 
 def is_request_id(value: object) -> bool:
     """Whether a value can be an id: ids are opaque, but each is a segment of a path."""
-    return isinstance(value, str) and value not in ("", ".", "..") and value.isprintable()
+    return isinstance(value, str) and value not in ("", ".", "..") and value.isprintable() and len(value) <= 1000
 
 
 def request_id(response: Response) -> str | None:

@@ -90,6 +90,7 @@ class Client(ClientBase):
         Raises:
             RunComfyError: whatever `submit` and `Job.result` raise.
         """
+        self._wait_seconds(timeout, on_update)
         job: Job[Any] = self.submit(request, arguments)  # type: ignore[call-overload]  # checked by submission()
         return job.result(timeout, on_update)
 
@@ -178,7 +179,8 @@ class Job(JobBase[OutT]):
             WaitTimeoutError: the deadline passed; the job goes on, and ``error.job.result()`` waits on.
             APIStatusError: the API refused to tell.
         """
-        return self._output._from_result(self._client._drive(self._wait(timeout).outcome(on_update)))
+        with self._named():
+            return self._output._from_result(self._client._drive(self._wait(timeout).outcome(on_update)))
 
     def cancel(self) -> bool:
         """Cancel the job, which works only while it is in the queue.

@@ -51,7 +51,8 @@ class Output(OutputObject):
     @classmethod
     def _from_result(cls, body: dict[str, Any]) -> Self:
         received = body.get("output")
-        fields = dict(received) if isinstance(received, dict) else {}
+        # pydantic takes no key that UTF-8 does not have; `raw` keeps it.
+        fields = {key: value for key, value in received.items() if _is_text(key)} if isinstance(received, dict) else {}
         for pair in _PAIRS:
             for absent, present in (pair, pair[::-1]):
                 if absent in cls.model_fields and not fields.get(absent) and fields.get(present):
@@ -59,6 +60,10 @@ class Output(OutputObject):
         output = cls.model_validate(fields)
         output._raw = body
         return output
+
+
+def _is_text(key: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in key)
 
 
 class MediaOutput(Output):

@@ -65,6 +65,7 @@ class AsyncClient(ClientBase):
         on_update: Callable[[Status], object] | None = None,
     ) -> Any:
         """Submit a job, wait for it, and return its output. As `Client.run`."""
+        self._wait_seconds(timeout, on_update)
         job: AsyncJob[Any] = await self.submit(request, arguments)  # type: ignore[call-overload]  # by submission()
         return await job.result(timeout, on_update)
 
@@ -122,7 +123,8 @@ class AsyncJob(JobBase[OutT]):
 
     async def result(self, timeout: float | None = None, on_update: Callable[[Status], object] | None = None) -> OutT:
         """Wait for the job to end and return its output. As `Job.result`; `on_update` is a plain function."""
-        return self._output._from_result(await self._client._drive(self._wait(timeout).outcome(on_update)))
+        with self._named():
+            return self._output._from_result(await self._client._drive(self._wait(timeout).outcome(on_update)))
 
     async def cancel(self) -> bool:
         """Cancel the job, which works only while it is in the queue. As `Job.cancel`."""

@@ -2,11 +2,12 @@
 
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Generic, NamedTuple, NoReturn
 
 from ._answers import is_request_id
-from ._errors import InputProblem, InputValidationError
+from ._errors import InputProblem, InputValidationError, RunComfyError
 from ._flows import JobFlows, Wait
 from ._inputs import Input, OutT, encode, payload
 from ._outputs import MediaOutput, Output
@@ -73,6 +74,12 @@ class ClientBase:
             verify=verify,
         )
 
+    def _wait_seconds(self, timeout: float | None, on_update: object = None) -> float:
+        """Check what a wait is given, before anything is paid."""
+        if on_update is not None and not callable(on_update):
+            raise TypeError(f"on_update: {on_update!r} cannot be called")
+        return self._settings.wait_timeout if timeout is None else positive("timeout", timeout)
+
     @property
     def base_url(self) -> str:
         """The base URL in use, with ``/v1``."""
@@ -99,12 +106,25 @@ class JobBase(Generic[OutT]):
         self.id = request_id
         self.model_id = model_id
         self._output: type[OutT] = output
-        self._settings = client._settings
-        self._flows = JobFlows(request_id, model_id, self._settings.timeout)
+        self._owner = client
+        self._flows = JobFlows(request_id, model_id, client._settings.timeout)
 
     def _wait(self, timeout: float | None) -> Wait:
-        seconds = self._settings.wait_timeout if timeout is None else positive("timeout", timeout)
-        return Wait(self._flows, self, seconds, self._settings.poll_interval)
+        return Wait(self._flows, self, self._owner._wait_seconds(timeout), self._owner._settings.poll_interval)
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Give every exception that leaves a wait the id, so that the job that it leaves behind stays known."""
+        try:
+            yield
+        except RunComfyError as error:
+            error.request_id = error.request_id or self.id
+            raise
+        except BaseException as error:
+            error.add_note(
+                f"request {self.id} was accepted, and is not affected: client.job({self.id!r}, …) takes it up again"
+            )
+            raise
 
     def __repr__(self) -> str:
         model = f", model_id={self.model_id!r}" if self.model_id else ""

@@ -37,7 +37,7 @@ class Http:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        with _configuring():
+        with _configuring(settings):
             self._client = httpx.Client(**_options(settings))
 
     def drive(self, flow: Flow[T]) -> T:
@@ -58,6 +58,10 @@ class Http:
                 answer = _response(self._client.request(**_arguments(self._settings, step)))
             except httpx.RequestError as error:
                 failure = _failure(error)
+            except RuntimeError:
+                if not self._client.is_closed:
+                    raise
+                raise ConfigurationError("this client was closed during the call") from None
 
     def close(self) -> None:
         self._client.close()
@@ -68,7 +72,7 @@ class AsyncHttp:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        with _configuring():
+        with _configuring(settings):
             self._client = httpx.AsyncClient(**_options(settings))
 
     async def drive(self, flow: Flow[T]) -> T:
@@ -89,17 +93,22 @@ class AsyncHttp:
                 answer = _response(await self._client.request(**_arguments(self._settings, step)))
             except httpx.RequestError as error:
                 failure = _failure(error)
+            except RuntimeError:
+                if not self._client.is_closed:
+                    raise
+                raise ConfigurationError("this client was closed during the call") from None
 
     async def close(self) -> None:
         await self._client.aclose()
 
 
 @contextmanager
-def _configuring() -> Iterator[None]:
+def _configuring(settings: Settings) -> Iterator[None]:
     try:
+        _ = httpx.URL(settings.base_url).host  # fails where the host has no form that can be looked up
         yield
     except (OSError, ValueError, httpx.InvalidURL) as error:
-        raise ConfigurationError(f"proxy or verify: {error}") from error
+        raise ConfigurationError(f"base_url, proxy or verify: {error}") from error
 
 
 def _options(settings: Settings) -> dict[str, Any]:

@@ -108,7 +108,7 @@ def _sent(value: Any) -> Any:
     if isinstance(value, BaseModel):
         fields = type(value).model_fields
         sent = {
-            fields[name].alias or name: _sent(field_value)
+            name if (alias := fields[name].alias) is None else alias: _sent(field_value)
             for name in fields
             if name in value.model_fields_set
             and ((field_value := getattr(value, name)) is not None or fields[name].is_required())

@@ -6,7 +6,7 @@ import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import isfinite
+from math import inf
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,7 +16,8 @@ PRODUCTION = "https://model-api.runcomfy.net"
 TOKEN_VARIABLES = ("RUNCOMFY_TOKEN", "RUNCOMFY_API_TOKEN", "RUNCOMFY_API_KEY")
 BASE_URL_VARIABLE = "RUNCOMFY_MODEL_API_BASE"
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_HOST = re.compile(r"[\w.-]+|[0-9a-fA-F:.]+")
+_LABEL = r"\w(?:[\w-]*\w)?"
+_HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?|[0-9a-fA-F.]*:[0-9a-fA-F:.]*")
 
 
 class Token:
@@ -69,11 +70,11 @@ def resolve(
     """Settle every setting, or raise a `ConfigurationError` that says which one is wrong and why."""
     extra = dict(headers or {})
     for name, value in extra.items():
-        if not (_HEADER_NAME.fullmatch(name) and value.isascii() and value.isprintable()):
+        if not (_HEADER_NAME.fullmatch(name) and isinstance(value, str) and value.isascii() and value.isprintable()):
             raise ConfigurationError(f"headers: {name!r} is no name of a header, or its value is not printable ASCII")
         if name.lower() in ("authorization", "content-type", "content-length", "host"):
             raise ConfigurationError(f"headers: {name} is set by the client itself")
-    if poll_interval is not None and not (isfinite(poll_interval) and poll_interval >= 0):
+    if poll_interval is not None and not (isinstance(poll_interval, int | float) and 0 <= poll_interval < inf):
         raise ConfigurationError(f"poll_interval: {poll_interval!r} is no number of seconds")
     return Settings(
         token=_token(token),
@@ -89,7 +90,7 @@ def resolve(
 
 def positive(name: str, seconds: float) -> float:
     """A number of seconds above zero; infinity waits for ever."""
-    if not seconds > 0:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
         raise ConfigurationError(f"{name}: {seconds!r} is not a number of seconds above zero")
     return seconds
 
@@ -150,9 +151,9 @@ def _origin(argument: str | None) -> str:
         host, port = parts.hostname or "", parts.port
     except ValueError as error:
         raise ConfigurationError(f"{source}: {error}") from None
-    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(host):
-        raise ConfigurationError(f"{source}: {url!r} is no http or https URL")
-    if parts.username is not None or parts.query or parts.fragment:
+    if "@" in parts.netloc or parts.query or parts.fragment:  # said without the URL: it may hold a password
         raise ConfigurationError(f"{source}: a base URL has no user name, query or fragment")
+    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(host) or not parts.path.isprintable():
+        raise ConfigurationError(f"{source}: {url!r} is no http or https URL")
     path = parts.path.rstrip("/").removesuffix("/v1")
     return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{'' if port is None else f':{port}'}{path}"

@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from . import _media
@@ -104,9 +104,14 @@ async def _received(request: Request) -> ReceivedRequest:
     return ReceivedRequest(request.method, path, dict(request.headers), await request.body())
 
 
-def _error(status: int, code: int, message: str, detail: Any = None) -> JSONResponse:
+def _json(content: Any, status: int = 200) -> Response:
+    """In ASCII, which half a surrogate pair in a schema or an input has a way through."""
+    return Response(json.dumps(content), status, media_type="application/json")
+
+
+def _error(status: int, code: int, message: str, detail: Any = None) -> Response:
     body = {"error_code": code, "error_message": message}
-    return JSONResponse(body if detail is None else {**body, "detail": detail}, status)
+    return _json(body if detail is None else {**body, "detail": detail}, status)
 
 
 async def _models(state: State, request: Request, token: str) -> Response:
@@ -117,7 +122,7 @@ async def _models(state: State, request: Request, token: str) -> Response:
         model.entry
         for _, model in sorted(state.models.items())
         if search in " ".join(str(model.entry.get(key, "")) for key in searched).lower()
-        and (category is None or category in model.entry.get("categories", ()))
+        and (category is None or category in model.categories)
         and (kind is None or kind == model.entry.get("kind", "model"))
     ]
     try:
@@ -129,17 +134,17 @@ async def _models(state: State, request: Request, token: str) -> Response:
     page = found[offset : offset + limit]
     if query.get("include_schema") != "true":
         page = [{key: value for key, value in entry.items() if key != "input_schema"} for entry in page]
-    return JSONResponse({"models": page, "total": len(found), "limit": limit, "offset": offset})
+    return _json({"models": page, "total": len(found), "limit": limit, "offset": offset})
 
 
 async def _categories(state: State, request: Request, token: str) -> Response:
-    names = {name for model in state.models.values() for name in model.entry.get("categories", ())}
-    return JSONResponse({"categories": sorted(names)})
+    names = {name for model in state.models.values() for name in model.categories}
+    return _json({"categories": sorted(names)})
 
 
 async def _model(state: State, request: Request, token: str) -> Response:
     model = state.models.get(request.path_params["model_id"])
-    return JSONResponse(model.entry) if model else _unknown_model(request)
+    return _json(model.entry) if model else _unknown_model(request)
 
 
 def _unknown_model(request: Request) -> Response:
@@ -168,7 +173,7 @@ async def _submit(state: State, request: Request, token: str) -> Response:
     state.jobs[job.id] = job
     base = f"{request.base_url}v1/requests/{job.id}"
     urls = {f"{name}_url": f"{base}/{name}" for name in ("status", "result", "cancel")}
-    return JSONResponse({"request_id": job.id, **urls})
+    return _json({"request_id": job.id, **urls})
 
 
 def _find(state: State, request: Request, token: str) -> Job | Response:
@@ -186,7 +191,7 @@ async def _status(state: State, request: Request, token: str) -> Response:
     base = f"{request.base_url}v1/requests/{job.id}"
     body = {"request_id": job.id, "status": name}
     queue = {} if position is None else {"queue_position": position}
-    return JSONResponse({**body, **queue, "status_url": f"{base}/status", "result_url": f"{base}/result"})
+    return _json({**body, **queue, "status_url": f"{base}/status", "result_url": f"{base}/result"})
 
 
 async def _result(state: State, request: Request, token: str) -> Response:
@@ -203,7 +208,7 @@ async def _result(state: State, request: Request, token: str) -> Response:
         body |= {"status": "succeeded", "output": _output(job, str(request.base_url))}
         if request.query_params.get("include_cost") == "true":
             body["cost"] = job.model.price
-    return JSONResponse(body)
+    return _json(body)
 
 
 def _output(job: Job, base: str) -> dict[str, Any]:
@@ -235,9 +240,9 @@ async def _cancel(state: State, request: Request, token: str) -> Response:
     if cancelled:
         state.balance += job.model.price
     body = {"request_id": job.id, "status": "completed", "outcome": "cancelled" if cancelled else "not_cancellable"}
-    return JSONResponse(body, 202)
+    return _json(body, 202)
 
 
 async def _balance(state: State, request: Request, token: str) -> Response:
     micro = round(state.balance * 1_000_000)
-    return JSONResponse({"balance_usd": micro / 1_000_000, "balance_microdollars": micro, "currency": "USD"})
+    return _json({"balance_usd": micro / 1_000_000, "balance_microdollars": micro, "currency": "USD"})

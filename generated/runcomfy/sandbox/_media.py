@@ -31,6 +31,7 @@ def make(kind: str, arguments: dict[str, Any]) -> File:
     if kind == "audio":
         return File("output.wav", "audio/wav", _tone())
     text = str(next((arguments[key] for key in ("prompt", "text", "tags") if arguments.get(key)), "no prompt"))
+    text = text.encode(errors="replace").decode()
     picture = _picture(text, image_size(arguments))
     content = BytesIO()
     if kind == "video":

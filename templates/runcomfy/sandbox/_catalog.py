@@ -1,10 +1,12 @@
 """The models that the sandbox knows: catalog entries read from schema files."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import cached_property
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,28 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 
 def _multiple_of(validator: Any, divisor: Any, value: Any, schema: Any) -> Iterator[ValidationError]:
     """As JSON writes the numbers: 0.3 is a multiple of 0.05, though not in binary."""
-    if validator.is_type(value, "number") and Decimal(str(value)) % Decimal(str(divisor)):
+    if not validator.is_type(value, "number"):
+        return
+    try:
+        rest = Decimal(str(value)) % Decimal(str(divisor))
+    except InvalidOperation:  # too large to tell
+        rest = Decimal(not isfinite(value))
+    if rest:
         yield ValidationError(f"{value!r} is not a multiple of {divisor!r}")
 
 
+def _pattern(validator: Any, pattern: Any, value: Any, schema: Any) -> Iterator[ValidationError]:
+    """A pattern of another dialect than Python's is not checked."""
+    try:
+        found = not validator.is_type(value, "string") or re.search(pattern, value)
+    except re.error:
+        return
+    if not found:
+        yield ValidationError(f"{value!r} does not match {pattern!r}")
+
+
 _Validator: Any = validators.extend(  # type: ignore[no-untyped-call]  # untyped in the stubs
-    Draft202012Validator, {"multipleOf": _multiple_of}
+    Draft202012Validator, {"multipleOf": _multiple_of, "pattern": _pattern}
 )
 _ALIASES = {
     "float": "number",
@@ -50,9 +68,13 @@ class Model:
         return float(price) if isinstance(price, int | float) else 0.0
 
     @property
+    def categories(self) -> list[str]:
+        return [str(name) for name in self.entry.get("categories") or ()]
+
+    @property
     def kind(self) -> str:
         """What the model makes: ``"image"``, ``"video"`` or ``"audio"``."""
-        for name in (*self.entry.get("categories", ()), *reversed(self.id.split("/"))):
+        for name in (*self.categories, *reversed(self.id.split("/"))):
             for kind in ("image", "video", "audio"):
                 if str(name).endswith(f"to-{kind}") or str(name) == f"edit-{kind}":
                     return kind
@@ -71,7 +93,7 @@ class Model:
 
     def with_defaults(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """The arguments as the model gets them: what the caller left out is filled from the schema."""
-        properties = self.entry["input_schema"].get("properties", {})
+        properties = self.entry["input_schema"].get("properties") or {}
         defaults = {
             name: schema["default"]
             for name, schema in properties.items()
@@ -109,12 +131,14 @@ def standard(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     plain = dict(schema)
-    if isinstance(kind := plain.get("type"), str):
-        plain["type"] = _ALIASES.get(kind.lower(), kind.lower())
-    if isinstance(properties := plain.get("properties"), dict):
-        plain["properties"] = {name: standard(part) for name, part in properties.items()}
-        # Some schemas require a name that is no property; nobody could ever send it.
-        plain["required"] = [name for name in plain.get("required", ()) if name in properties]
+    if "type" in plain:
+        kinds = plain["type"] if isinstance(plain["type"], list) else [plain["type"]]
+        plain["type"] = [_ALIASES.get(str(kind).lower(), str(kind).lower()) for kind in kinds]
+    properties = plain.get("properties")
+    properties = properties if isinstance(properties, dict) else {}
+    plain["properties"] = {name: standard(part) for name, part in properties.items()}
+    # Some schemas require a name that is no property; nobody could ever send it.
+    plain["required"] = [name for name in plain.get("required") or () if name in properties]
     for keyword in ("items", "anyOf", "oneOf", "allOf", "additionalProperties"):
         if keyword in plain:
             plain[keyword] = standard(plain[keyword])
