@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from runcomfy import ConfigurationError, _default
+from runcomfy import AsyncClient, Client, ConfigurationError, InputValidationError, _default
 from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
 from runcomfy.sandbox import Sandbox
 
@@ -41,6 +41,26 @@ def test_the_environment_makes_a_client_that_is_closed_at_the_end(sandbox: Sandb
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.split()) == 4
     assert len(sandbox.accepted) == 8
+
+
+def test_a_wrong_input_is_said_before_a_missing_token() -> None:
+    with pytest.raises(InputValidationError):
+        edit.run(prompt="p", image_url="u", seed=True)
+    with pytest.raises(InputValidationError):
+        asyncio.run(edit.submit_async(prompt="p", image_url="u", seed=True))
+
+
+def test_the_other_kind_of_client_is_refused_before_anything_is_paid(sandbox: Sandbox) -> None:
+    sync, concurrent = (kind("t", sandbox.base_url) for kind in (Client, AsyncClient))
+    fields = {"prompt": "p", "image_url": "u"}
+    for function in (edit.run, edit.submit):
+        with pytest.raises(TypeError, match="expected a Client"):
+            function(concurrent, **fields)  # type: ignore[arg-type]  # pyright: ignore  # what is tested
+    for function_async in (edit.run_async, edit.submit_async):
+        with pytest.raises(TypeError, match="expected an AsyncClient"):
+            asyncio.run(function_async(sync, **fields))  # type: ignore[arg-type]  # pyright: ignore  # what is tested
+
+    assert sandbox.requests == []
 
 
 def test_without_a_token_the_call_says_what_to_set() -> None:

@@ -342,14 +342,16 @@ def test_the_command_serves_until_it_is_stopped(tmp_path: Path) -> None:
         "--run-seconds",
         "0",
     ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    background = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)}  # as a shell starts it with &
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **background) as process:  # type: ignore[call-overload]  # one option
         assert process.stdout is not None
         lines = [process.stdout.readline().strip() for _ in range(3)]
         address = lines[1].removeprefix("export RUNCOMFY_MODEL_API_BASE=")
         answer = httpx.get(f"{address}/models", headers={"Authorization": "Bearer t"}, trust_env=False)
         process.send_signal(signal.SIGINT)
+        process.wait(timeout=60)
 
-    assert lines[0] == "# RunComfy sandbox: 1 models; Ctrl-C stops it"
+    assert lines[0] == "# RunComfy sandbox, models: 1; Ctrl-C stops it"
     assert lines[2] == "export RUNCOMFY_TOKEN=t"
     assert [entry["model_id"] for entry in answer.json()["models"]] == ["model"]
     assert process.returncode == 0

@@ -56,15 +56,19 @@ def load(folder: Path) -> tuple[list[ModelSchema], list[Problem]]:
         return [], [Problem(str(folder), "", "no such folder")]
     schemas: list[ModelSchema] = []
     problems: list[Problem] = []
+    found = False
     for path in sorted(folder.rglob("*.json"), key=lambda path: path.relative_to(folder).as_posix()):
         relative = path.relative_to(folder).as_posix()
         if any(part.startswith(".") for part in relative.split("/")):
             continue  # an editor's or a tool's own file
+        found = True
         source = f"{folder.resolve().name}/{relative}"
         try:
             schemas.append(_read(path, source, relative.removesuffix(".json")))
         except SchemaError as error:
             problems.append(error.problem)
+    if not found:  # rather a mistyped folder than the wish for a package without models
+        problems.append(Problem(str(folder), "", "has no schema files (*.json)"))
     return schemas, problems
 
 
@@ -73,7 +77,10 @@ def _read(path: Path, source: str, model_id: str) -> ModelSchema:
     if not isinstance(entry, dict):
         raise SchemaError(source, "", f"a schema file is a JSON object, this is {_kind(entry)}")
     if not isinstance(entry.get("input_schema"), dict):
-        reason = "is missing" if "input_schema" not in entry else f"is {_kind(entry['input_schema'])}, not an object"
+        bare = "; put this schema into it" if "properties" in entry else ""
+        reason = (
+            f"is missing{bare}" if "input_schema" not in entry else f"is {_kind(entry['input_schema'])}, not an object"
+        )
         raise SchemaError(source, "/input_schema", reason)
     if not isinstance(entry.get("output_schema") or {}, dict):
         raise SchemaError(source, "/output_schema", f"is {_kind(entry['output_schema'])}, not an object")

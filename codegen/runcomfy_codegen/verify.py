@@ -10,12 +10,12 @@ _ALLOWED = (
     *(ast.Module, ast.ImportFrom, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef),
     *(ast.Return, ast.Assign, ast.AnnAssign, ast.Expr),
     *(ast.Constant, ast.Name, ast.Attribute, ast.Subscript, ast.Tuple, ast.List, ast.Call, ast.Await),
-    *(ast.BinOp, ast.BoolOp, ast.UnaryOp, ast.BitOr, ast.Or, ast.USub),
+    *(ast.BinOp, ast.UnaryOp, ast.BitOr, ast.USub),
     *(ast.Load, ast.Store, ast.alias, ast.arguments, ast.arg, ast.keyword),
 )
 _IMPORTED = {"collections.abc", "pydantic", "typing"}
-_CALLED = {"Field", "Input", "_runtime.Endpoint", "_runtime.default_client", "_runtime.default_async_client"}
-_METHODS = {"run", "submit"}
+_RUNTIME = ("Endpoint", "run", "run_async", "submit", "submit_async")
+_CALLED = {"Field", "Input", *(f"_runtime.{name}" for name in _RUNTIME)}
 
 
 class UnsafeCode(Exception):
@@ -43,8 +43,7 @@ def _objection(node: ast.AST, package: str) -> str | None:
             return f"imports from {'.' * level}{module}"
         case ast.Call(func=function):
             called = ast.unparse(function)
-            bound = isinstance(function, ast.Attribute) and function.attr in _METHODS
-            return None if called in _CALLED or (bound and _is_client(function)) else f"calls {called}"
+            return None if called in _CALLED else f"calls {called}"
         case ast.Expr(value=value) if not isinstance(value, ast.Constant):
             return "is a statement without effect"
         case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef() if node.decorator_list:
@@ -52,10 +51,3 @@ def _objection(node: ast.AST, package: str) -> str | None:
         case _ if not isinstance(node, _ALLOWED):
             return f"contains {type(node).__name__}"
     return None
-
-
-def _is_client(function: ast.expr) -> bool:
-    """``(client or _runtime.default_client()).run``."""
-    if not (isinstance(function, ast.Attribute) and isinstance(function.value, ast.BoolOp)):
-        return False
-    return ast.unparse(function.value.values[0]) == "client"

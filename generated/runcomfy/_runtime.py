@@ -3,7 +3,7 @@
 
 from ._async_client import AsyncClient, AsyncJob
 from ._client import Client, Job
-from ._default import default_async_client, default_client
+from ._endpoints import run, run_async, submit, submit_async
 from ._inputs import Endpoint, Input, InputObject, exact
 from ._outputs import Output, OutputObject
 
@@ -17,7 +17,9 @@ __all__ = [
     "Job",
     "Output",
     "OutputObject",
-    "default_async_client",
-    "default_client",
     "exact",
+    "run",
+    "run_async",
+    "submit",
+    "submit_async",
 ]

@@ -196,8 +196,9 @@ class Wait:
 
     def _timed_out(self, cause: RunComfyError | None = None) -> WaitTimeoutError:
         state = self._seen.state if self._seen else None
+        seen = f"last state: {state}" if state else "its state could not be read"
         error = WaitTimeoutError(
-            f"request {self._job.request_id} had not ended after {self._wait_timeout:g} s (last state: {state}). It was"
+            f"request {self._job.request_id} had not ended after {self._wait_timeout:g} s ({seen}). It was"
             f" not cancelled and goes on: client.job({self._job.request_id!r}, …).result() waits on",
             request_id=self._job.request_id,
             model_id=self._job.model_id,

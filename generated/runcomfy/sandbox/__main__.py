@@ -2,7 +2,8 @@
 """``python -m runcomfy.sandbox``: serve until stopped."""
 
 import argparse
-from contextlib import ExitStack, suppress
+import signal
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
 
@@ -10,7 +11,9 @@ from ._server import Sandbox
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Serve the Model API on this machine until Ctrl-C.")
+    parser = argparse.ArgumentParser(
+        f"python -m {__package__}", description="Serve the Model API on this machine until Ctrl-C."
+    )
     parser.add_argument("--port", type=int, default=0, help="default: a free one")
     parser.add_argument("--schemas", type=Path, metavar="DIR", help="default: the schemas of the package")
     parser.add_argument("--queue-seconds", type=float, default=1.0, metavar="S", help="default: 1")
@@ -29,11 +32,13 @@ def main() -> None:
         parser.error(str(error))
     with ExitStack() as stack:
         stack.callback(sandbox.stop)
-        print(f"# RunComfy sandbox: {len(sandbox.models)} models; Ctrl-C stops it")
+        stopped = Event()
+        for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started it in the background
+            signal.signal(number, lambda *_: stopped.set())
+        print(f"# RunComfy sandbox, models: {len(sandbox.models)}; Ctrl-C stops it")
         print(f"export RUNCOMFY_MODEL_API_BASE={sandbox.base_url}")
         print(f"export RUNCOMFY_TOKEN={sandbox.token}", flush=True)
-        with suppress(KeyboardInterrupt):
-            Event().wait()
+        stopped.wait()
 
 
 main()

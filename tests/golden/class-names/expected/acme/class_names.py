@@ -167,7 +167,8 @@ def run(
         JobCancelledError: the job was cancelled.
         WaitTimeoutError: the deadline passed; the job goes on.
     """
-    return (client or _runtime.default_client()).run(
+    return _runtime.run(
+        client,
         Input(
             Camera=Camera,
             camera=camera,
@@ -178,7 +179,7 @@ def run(
             f0=f0,
             field_2nd=field_2nd,
             field_=field_,
-        )
+        ),
     )
 
 
@@ -197,7 +198,8 @@ def submit(
     field_: Item | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
-    return (client or _runtime.default_client()).submit(
+    return _runtime.submit(
+        client,
         Input(
             Camera=Camera,
             camera=camera,
@@ -208,7 +210,7 @@ def submit(
             f0=f0,
             field_2nd=field_2nd,
             field_=field_,
-        )
+        ),
     )
 
 
@@ -227,7 +229,8 @@ async def run_async(
     field_: Item | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
-    return await (client or await _runtime.default_async_client()).run(
+    return await _runtime.run_async(
+        client,
         Input(
             Camera=Camera,
             camera=camera,
@@ -238,7 +241,7 @@ async def run_async(
             f0=f0,
             field_2nd=field_2nd,
             field_=field_,
-        )
+        ),
     )
 
 
@@ -257,7 +260,8 @@ async def submit_async(
     field_: Item | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
-    return await (client or await _runtime.default_async_client()).submit(
+    return await _runtime.submit_async(
+        client,
         Input(
             Camera=Camera,
             camera=camera,
@@ -268,5 +272,5 @@ async def submit_async(
             f0=f0,
             field_2nd=field_2nd,
             field_=field_,
-        )
+        ),
     )

@@ -111,7 +111,8 @@ def run(
         JobCancelledError: the job was cancelled.
         WaitTimeoutError: the deadline passed; the job goes on.
     """
-    return (client or _runtime.default_client()).run(
+    return _runtime.run(
+        client,
         Input(
             images=images,
             videos=videos,
@@ -126,7 +127,7 @@ def run(
             seed=seed,
             mode=mode,
             anything=anything,
-        )
+        ),
     )
 
 
@@ -149,7 +150,8 @@ def submit(
     anything: Any | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
-    return (client or _runtime.default_client()).submit(
+    return _runtime.submit(
+        client,
         Input(
             images=images,
             videos=videos,
@@ -164,7 +166,7 @@ def submit(
             seed=seed,
             mode=mode,
             anything=anything,
-        )
+        ),
     )
 
 
@@ -187,7 +189,8 @@ async def run_async(
     anything: Any | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
-    return await (client or await _runtime.default_async_client()).run(
+    return await _runtime.run_async(
+        client,
         Input(
             images=images,
             videos=videos,
@@ -202,7 +205,7 @@ async def run_async(
             seed=seed,
             mode=mode,
             anything=anything,
-        )
+        ),
     )
 
 
@@ -225,7 +228,8 @@ async def submit_async(
     anything: Any | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
-    return await (client or await _runtime.default_async_client()).submit(
+    return await _runtime.submit_async(
+        client,
         Input(
             images=images,
             videos=videos,
@@ -240,5 +244,5 @@ async def submit_async(
             seed=seed,
             mode=mode,
             anything=anything,
-        )
+        ),
     )

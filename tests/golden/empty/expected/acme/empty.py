@@ -44,19 +44,19 @@ def run(client: _runtime.Client | None = None, /) -> Output:
         JobCancelledError: the job was cancelled.
         WaitTimeoutError: the deadline passed; the job goes on.
     """
-    return (client or _runtime.default_client()).run(Input())
+    return _runtime.run(client, Input())
 
 
 def submit(client: _runtime.Client | None = None, /) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
-    return (client or _runtime.default_client()).submit(Input())
+    return _runtime.submit(client, Input())
 
 
 async def run_async(client: _runtime.AsyncClient | None = None, /) -> Output:
     """As `run`, with an `AsyncClient`."""
-    return await (client or await _runtime.default_async_client()).run(Input())
+    return await _runtime.run_async(client, Input())
 
 
 async def submit_async(client: _runtime.AsyncClient | None = None, /) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
-    return await (client or await _runtime.default_async_client()).submit(Input())
+    return await _runtime.submit_async(client, Input())

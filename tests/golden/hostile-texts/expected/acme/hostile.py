@@ -83,13 +83,14 @@ def run(
         JobCancelledError: the job was cancelled.
         WaitTimeoutError: the deadline passed; the job goes on.
     """
-    return (client or _runtime.default_client()).run(
+    return _runtime.run(
+        client,
         Input(
             a=a,
             b=b,
             c=c,
             d=d,
-        )
+        ),
     )
 
 
@@ -103,13 +104,14 @@ def submit(
     d: Literal['"""\nimport os; os.abort()\n"""\\', "'''", "${x}"] | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
-    return (client or _runtime.default_client()).submit(
+    return _runtime.submit(
+        client,
         Input(
             a=a,
             b=b,
             c=c,
             d=d,
-        )
+        ),
     )
 
 
@@ -123,13 +125,14 @@ async def run_async(
     d: Literal['"""\nimport os; os.abort()\n"""\\', "'''", "${x}"] | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
-    return await (client or await _runtime.default_async_client()).run(
+    return await _runtime.run_async(
+        client,
         Input(
             a=a,
             b=b,
             c=c,
             d=d,
-        )
+        ),
     )
 
 
@@ -143,11 +146,12 @@ async def submit_async(
     d: Literal['"""\nimport os; os.abort()\n"""\\', "'''", "${x}"] | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
-    return await (client or await _runtime.default_async_client()).submit(
+    return await _runtime.submit_async(
+        client,
         Input(
             a=a,
             b=b,
             c=c,
             d=d,
-        )
+        ),
     )

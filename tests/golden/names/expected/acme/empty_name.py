@@ -63,35 +63,39 @@ def run(client: _runtime.Client | None = None, /, *, field: str) -> Output:
         JobCancelledError: the job was cancelled.
         WaitTimeoutError: the deadline passed; the job goes on.
     """
-    return (client or _runtime.default_client()).run(
+    return _runtime.run(
+        client,
         Input(
             field=field,
-        )
+        ),
     )
 
 
 def submit(client: _runtime.Client | None = None, /, *, field: str) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
-    return (client or _runtime.default_client()).submit(
+    return _runtime.submit(
+        client,
         Input(
             field=field,
-        )
+        ),
     )
 
 
 async def run_async(client: _runtime.AsyncClient | None = None, /, *, field: str) -> Output:
     """As `run`, with an `AsyncClient`."""
-    return await (client or await _runtime.default_async_client()).run(
+    return await _runtime.run_async(
+        client,
         Input(
             field=field,
-        )
+        ),
     )
 
 
 async def submit_async(client: _runtime.AsyncClient | None = None, /, *, field: str) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
-    return await (client or await _runtime.default_async_client()).submit(
+    return await _runtime.submit_async(
+        client,
         Input(
             field=field,
-        )
+        ),
     )

@@ -72,12 +72,13 @@ def run(
         JobCancelledError: the job was cancelled.
         WaitTimeoutError: the deadline passed; the job goes on.
     """
-    return (client or _runtime.default_client()).run(
+    return _runtime.run(
+        client,
         Input(
             points=points,
             sizes=sizes,
             field_62_tags=field_62_tags,
-        )
+        ),
     )
 
 
@@ -90,12 +91,13 @@ def submit(
     field_62_tags: Sequence[str | None] | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
-    return (client or _runtime.default_client()).submit(
+    return _runtime.submit(
+        client,
         Input(
             points=points,
             sizes=sizes,
             field_62_tags=field_62_tags,
-        )
+        ),
     )
 
 
@@ -108,12 +110,13 @@ async def run_async(
     field_62_tags: Sequence[str | None] | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
-    return await (client or await _runtime.default_async_client()).run(
+    return await _runtime.run_async(
+        client,
         Input(
             points=points,
             sizes=sizes,
             field_62_tags=field_62_tags,
-        )
+        ),
     )
 
 
@@ -126,10 +129,11 @@ async def submit_async(
     field_62_tags: Sequence[str | None] | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
-    return await (client or await _runtime.default_async_client()).submit(
+    return await _runtime.submit_async(
+        client,
         Input(
             points=points,
             sizes=sizes,
             field_62_tags=field_62_tags,
-        )
+        ),
     )

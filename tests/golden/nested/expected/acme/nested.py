@@ -119,13 +119,14 @@ def run(
         JobCancelledError: the job was cancelled.
         WaitTimeoutError: the deadline passed; the job goes on.
     """
-    return (client or _runtime.default_client()).run(
+    return _runtime.run(
+        client,
         Input(
             prompt=prompt,
             loras=loras,
             camera=camera,
             extra=extra,
-        )
+        ),
     )
 
 
@@ -139,13 +140,14 @@ def submit(
     extra: Mapping[str, Any] | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
-    return (client or _runtime.default_client()).submit(
+    return _runtime.submit(
+        client,
         Input(
             prompt=prompt,
             loras=loras,
             camera=camera,
             extra=extra,
-        )
+        ),
     )
 
 
@@ -159,13 +161,14 @@ async def run_async(
     extra: Mapping[str, Any] | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
-    return await (client or await _runtime.default_async_client()).run(
+    return await _runtime.run_async(
+        client,
         Input(
             prompt=prompt,
             loras=loras,
             camera=camera,
             extra=extra,
-        )
+        ),
     )
 
 
@@ -179,11 +182,12 @@ async def submit_async(
     extra: Mapping[str, Any] | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
-    return await (client or await _runtime.default_async_client()).submit(
+    return await _runtime.submit_async(
+        client,
         Input(
             prompt=prompt,
             loras=loras,
             camera=camera,
             extra=extra,
-        )
+        ),
     )

@@ -101,7 +101,8 @@ def run(
         JobCancelledError: the job was cancelled.
         WaitTimeoutError: the deadline passed; the job goes on.
     """
-    return (client or _runtime.default_client()).run(
+    return _runtime.run(
+        client,
         Input(
             text=text,
             count=count,
@@ -111,7 +112,7 @@ def run(
             code=code,
             style=style,
             duration=duration,
-        )
+        ),
     )
 
 
@@ -129,7 +130,8 @@ def submit(
     duration: Literal[5, 10] | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
-    return (client or _runtime.default_client()).submit(
+    return _runtime.submit(
+        client,
         Input(
             text=text,
             count=count,
@@ -139,7 +141,7 @@ def submit(
             code=code,
             style=style,
             duration=duration,
-        )
+        ),
     )
 
 
@@ -157,7 +159,8 @@ async def run_async(
     duration: Literal[5, 10] | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
-    return await (client or await _runtime.default_async_client()).run(
+    return await _runtime.run_async(
+        client,
         Input(
             text=text,
             count=count,
@@ -167,7 +170,7 @@ async def run_async(
             code=code,
             style=style,
             duration=duration,
-        )
+        ),
     )
 
 
@@ -185,7 +188,8 @@ async def submit_async(
     duration: Literal[5, 10] | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
-    return await (client or await _runtime.default_async_client()).submit(
+    return await _runtime.submit_async(
+        client,
         Input(
             text=text,
             count=count,
@@ -195,5 +199,5 @@ async def submit_async(
             code=code,
             style=style,
             duration=duration,
-        )
+        ),
     )

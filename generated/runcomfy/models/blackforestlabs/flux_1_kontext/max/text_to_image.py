@@ -80,12 +80,13 @@ def run(
         JobCancelledError: the job was cancelled.
         WaitTimeoutError: the deadline passed; the job goes on.
     """
-    return (client or _runtime.default_client()).run(
+    return _runtime.run(
+        client,
         Input(
             prompt=prompt,
             seed=seed,
             aspect_ratio=aspect_ratio,
-        )
+        ),
     )
 
 
@@ -98,12 +99,13 @@ def submit(
     aspect_ratio: Literal["21:9", "16:9", "4:3", "3:2", "1:1", "2:3", "3:4", "9:16", "9:21"] | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
-    return (client or _runtime.default_client()).submit(
+    return _runtime.submit(
+        client,
         Input(
             prompt=prompt,
             seed=seed,
             aspect_ratio=aspect_ratio,
-        )
+        ),
     )
 
 
@@ -116,12 +118,13 @@ async def run_async(
     aspect_ratio: Literal["21:9", "16:9", "4:3", "3:2", "1:1", "2:3", "3:4", "9:16", "9:21"] | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
-    return await (client or await _runtime.default_async_client()).run(
+    return await _runtime.run_async(
+        client,
         Input(
             prompt=prompt,
             seed=seed,
             aspect_ratio=aspect_ratio,
-        )
+        ),
     )
 
 
@@ -134,10 +137,11 @@ async def submit_async(
     aspect_ratio: Literal["21:9", "16:9", "4:3", "3:2", "1:1", "2:3", "3:4", "9:16", "9:21"] | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
-    return await (client or await _runtime.default_async_client()).submit(
+    return await _runtime.submit_async(
+        client,
         Input(
             prompt=prompt,
             seed=seed,
             aspect_ratio=aspect_ratio,
-        )
+        ),
     )

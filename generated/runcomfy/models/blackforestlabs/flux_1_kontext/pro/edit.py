@@ -86,13 +86,14 @@ def run(
         JobCancelledError: the job was cancelled.
         WaitTimeoutError: the deadline passed; the job goes on.
     """
-    return (client or _runtime.default_client()).run(
+    return _runtime.run(
+        client,
         Input(
             prompt=prompt,
             image_url=image_url,
             seed=seed,
             aspect_ratio=aspect_ratio,
-        )
+        ),
     )
 
 
@@ -106,13 +107,14 @@ def submit(
     aspect_ratio: Literal["21:9", "16:9", "4:3", "3:2", "1:1", "2:3", "3:4", "9:16", "9:21"] | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
-    return (client or _runtime.default_client()).submit(
+    return _runtime.submit(
+        client,
         Input(
             prompt=prompt,
             image_url=image_url,
             seed=seed,
             aspect_ratio=aspect_ratio,
-        )
+        ),
     )
 
 
@@ -126,13 +128,14 @@ async def run_async(
     aspect_ratio: Literal["21:9", "16:9", "4:3", "3:2", "1:1", "2:3", "3:4", "9:16", "9:21"] | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
-    return await (client or await _runtime.default_async_client()).run(
+    return await _runtime.run_async(
+        client,
         Input(
             prompt=prompt,
             image_url=image_url,
             seed=seed,
             aspect_ratio=aspect_ratio,
-        )
+        ),
     )
 
 
@@ -146,11 +149,12 @@ async def submit_async(
     aspect_ratio: Literal["21:9", "16:9", "4:3", "3:2", "1:1", "2:3", "3:4", "9:16", "9:21"] | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
-    return await (client or await _runtime.default_async_client()).submit(
+    return await _runtime.submit_async(
+        client,
         Input(
             prompt=prompt,
             image_url=image_url,
             seed=seed,
             aspect_ratio=aspect_ratio,
-        )
+        ),
     )

@@ -148,7 +148,8 @@ def run(
         JobCancelledError: the job was cancelled.
         WaitTimeoutError: the deadline passed; the job goes on.
     """
-    return (client or _runtime.default_client()).run(
+    return _runtime.run(
+        client,
         Input(
             prompt=prompt,
             field_62_image=field_62_image,
@@ -171,7 +172,7 @@ def run(
             größe=größe,
             図=図,
             field_=field_,
-        )
+        ),
     )
 
 
@@ -202,7 +203,8 @@ def submit(
     field_: str | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
-    return (client or _runtime.default_client()).submit(
+    return _runtime.submit(
+        client,
         Input(
             prompt=prompt,
             field_62_image=field_62_image,
@@ -225,7 +227,7 @@ def submit(
             größe=größe,
             図=図,
             field_=field_,
-        )
+        ),
     )
 
 
@@ -256,7 +258,8 @@ async def run_async(
     field_: str | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
-    return await (client or await _runtime.default_async_client()).run(
+    return await _runtime.run_async(
+        client,
         Input(
             prompt=prompt,
             field_62_image=field_62_image,
@@ -279,7 +282,7 @@ async def run_async(
             größe=größe,
             図=図,
             field_=field_,
-        )
+        ),
     )
 
 
@@ -310,7 +313,8 @@ async def submit_async(
     field_: str | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
-    return await (client or await _runtime.default_async_client()).submit(
+    return await _runtime.submit_async(
+        client,
         Input(
             prompt=prompt,
             field_62_image=field_62_image,
@@ -333,5 +337,5 @@ async def submit_async(
             größe=größe,
             図=図,
             field_=field_,
-        )
+        ),
     )
