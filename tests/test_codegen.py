@@ -170,6 +170,43 @@ def test_whatever_is_in_the_way_stops_everything_before_the_first_write(tmp_path
     assert files(tmp_path / "generated") == {f"runcomfy/{path}": b"partial\n"}
 
 
+def test_no_model_id_declares_the_encoding_of_its_module(tmp_path: Path) -> None:
+    """Python takes ``# … coding=utf-7 …`` in the first line at its word: a docstring in it could become code."""
+    file = add_schema(tmp_path, "acme/coding=utf-7 x")
+    canary = tmp_path / "canary"
+    code = f'"""\nopen({str(canary)!r}, "w")\n"""'
+    hidden = code.encode("utf-7").decode().replace('"', "+ACI-").replace("\n", "+AAo-")
+    file.write_text(json.dumps({**SCHEMA, "description": hidden}))
+
+    assert codegen("generate", "--package", "evil", cwd=tmp_path).returncode == 0
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "generated")}
+    program = "import importlib; importlib.import_module('evil.models.acme.coding_utf_7_x')"
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True)
+
+    assert not canary.exists()
+    with pytest.raises(UnsafeCode):
+        verify("m.py", f'# coding: utf-7\n"""{hidden}"""', "evil")
+
+
+def test_a_folder_that_formatters_pass_over_is_formatted_all_the_same(tmp_path: Path) -> None:
+    for name in ("dist", "venv", "acme"):
+        add_schema(tmp_path, f"{name}/model")
+    codegen("generate", cwd=tmp_path)
+    texts = {
+        (tmp_path / f"generated/runcomfy/models/{name}/model.py").read_text().replace(name, "acme")
+        for name in ("dist", "venv", "acme")
+    }
+
+    assert len(texts) == 1
+
+
+def test_a_comment_of_the_schema_itself_does_not_hide_whose_file_it_is(tmp_path: Path) -> None:
+    file = add_schema(tmp_path, "acme/model")
+    for comment in ("first", "second"):
+        file.write_text(json.dumps({"$comment": comment, **SCHEMA, "display_name": comment}))
+        assert codegen("generate", cwd=tmp_path).returncode == 0
+
+
 def test_hidden_files_are_no_schemas(tmp_path: Path) -> None:
     add_schema(tmp_path, "acme/model")
     for name in ("acme/.model", ".checkpoints/acme/old", "acme/"):

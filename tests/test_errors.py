@@ -136,6 +136,28 @@ def test_an_answer_that_does_not_tell_is_an_unknown_outcome(
     assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))
 
 
+@pytest.mark.parametrize(
+    ("status", "body"), [(500, b'{"request_id": "r-1"}'), (200, b'{"request_id": "r-1", "error_code": 500001}')]
+)
+def test_an_unknown_outcome_says_the_id_that_it_was_given(
+    kind: Kind, sandbox: Sandbox, client: Any, status: int, body: bytes
+) -> None:
+    sandbox.faults.append(Fault("submit", status, body, takes_effect=True))
+
+    with pytest.raises(SubmissionOutcomeUnknown, match="r-1") as caught:
+        kind.settle(client.submit(REQUEST))
+
+    assert caught.value.request_id == "r-1"
+
+
+def test_a_silent_server_leaves_an_unknown_outcome(kind: Kind) -> None:
+    """A request that timed out after it was sent must never be called safe to repeat."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        client = kind.client(base_url=f"http://127.0.0.1:{silent.getsockname()[1]}", token="t", timeout=0.2)
+        with pytest.raises(SubmissionOutcomeUnknown, match="no answer came"):
+            kind.settle(client.submit(REQUEST))
+
+
 @pytest.mark.parametrize("status", [200, 201, 202])
 def test_any_2xx_with_an_id_is_accepted(kind: Kind, sandbox: Sandbox, client: Any, status: int) -> None:
     sandbox.faults.append(Fault("submit", status, b'{"request_id": "r1", "status": "in_queue", "error_code": null}'))

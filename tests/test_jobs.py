@@ -186,7 +186,19 @@ def test_a_result_that_is_not_ready_yet_is_waited_for(
     assert kind.settle(job.result()).image is not None
 
 
-@pytest.mark.parametrize("word", ["succeeded", "completed", "Success", None])
+@pytest.mark.parametrize("status", [400, 403, 410, 422])
+def test_a_failed_job_stays_a_failed_job_whatever_its_result_answers(
+    kind: Kind, sandbox: Sandbox, client: Any, status: int
+) -> None:
+    job = kind.settle(client.submit(REQUEST))
+    sandbox.faults.append(Fault("status", 200, b'{"status": "failed", "error": "boom"}'))
+    sandbox.faults.append(Fault("result", status))
+
+    with pytest.raises(JobFailedError, match="boom"):
+        kind.settle(job.result())
+
+
+@pytest.mark.parametrize("word", ["succeeded", "completed", "Success", "done", None])
 def test_every_word_for_success_is_understood(kind: Kind, sandbox: Sandbox, client: Any, word: str | None) -> None:
     job = kind.settle(client.submit(REQUEST))
     status = b"" if word is None else b'"status": "%s", ' % word.encode()

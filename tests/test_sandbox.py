@@ -41,9 +41,9 @@ def call(sandbox: Sandbox, method: str, path: str, **options: Any) -> httpx.Resp
         ("GET", "/prod/v2/balance"),
     ],
 )
-@pytest.mark.parametrize("authorization", ["", "Bearer wrong", "Basic x"])
+@pytest.mark.parametrize("authorization", ["", "Bearer wrong", "Basic {token}", "{token}"])
 def test_every_path_needs_the_token(sandbox: Sandbox, method: str, path: str, authorization: str) -> None:
-    answer = call(sandbox, method, path, headers={"Authorization": authorization})
+    answer = call(sandbox, method, path, headers={"Authorization": authorization.format(token=sandbox.token)})
 
     assert (answer.status_code, answer.json()["error_code"]) == (401, 400004)
 

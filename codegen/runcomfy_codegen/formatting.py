@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 Tree = dict[str, str]
 
 _COMMON = ("--isolated", "--no-cache", "--quiet", "--no-respect-gitignore", "--target-version", "py311")
-_STYLE = ("--config", "line-length=120")
+_STYLE = ("--config", "line-length=120", "--config", "exclude=[]")
 
 
 def format_tree(tree: Tree) -> Tree:

@@ -37,7 +37,7 @@ _PYDANTIC_MEMBERS = frozenset(
 # A field of such a name would hide the type that a later field's annotation means.
 _BUILTIN_TYPES = frozenset({"bool", "dict", "float", "int", "list", "str"})
 
-RESERVED_SEGMENTS = _FUNCTIONS | _DEVICES
+RESERVED_SEGMENTS = _FUNCTIONS | _DEVICES | {"_runtime"}
 RESERVED_CLASSES = _CLASS_NAMES | _IMPORTED | {"False", "None", "True"}
 RESERVED_FIELDS = (
     {"client", "cls", "self"} | _CLASS_NAMES | _IMPORTED | _RUNTIME_MEMBERS | _PYDANTIC_MEMBERS | _BUILTIN_TYPES

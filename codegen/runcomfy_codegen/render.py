@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -51,7 +52,8 @@ def data(codes: Iterable[Code], package: str) -> Tree:
     """The schemas themselves, for all that needs them at run time: the sandbox, for one."""
     tree = {}
     for code in codes:
-        entry = {"$comment": f"{MARK} from {code.module.model.source}", **code.module.model.entry}
+        entry = {**code.module.model.entry, "$comment": f"{MARK} from {code.module.model.source}"}
+        entry = {"$comment": entry.pop("$comment"), **entry}  # first, where `tree` looks for it
         path = "/".join((package, "_schemas", *code.module.path)) + ".json"
         text = json.dumps(entry, indent=2, ensure_ascii=False)
         # Half a surrogate pair has no UTF-8, but JSON has a way to write it.
@@ -71,8 +73,11 @@ def runtime(package: str) -> Tree:
 
 
 def header(source: str) -> str:
-    """The first line of every generated file."""
-    return f"# {MARK} from {source}; do not edit."
+    """The first line of every generated file.
+
+    Python looks for the encoding of a file in such a comment, so no sign with which one is declared gets into it.
+    """
+    return f"# {MARK} from {quote(source, safe='/ ')}; do not edit."
 
 
 def _model(code: Code, package: str) -> str:

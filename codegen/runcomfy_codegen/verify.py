@@ -25,7 +25,7 @@ class UnsafeCode(Exception):
 def verify(path: str, text: str, package: str) -> None:
     """Raise `UnsafeCode` unless the module keeps to the short list."""
     try:
-        tree = ast.parse(text)
+        tree = ast.parse(text.encode())  # as Python will read the file, with the encoding that it declares
     except (SyntaxError, ValueError, RecursionError) as error:
         raise UnsafeCode(f"{path}: does not parse: {error}") from error
     for node in ast.walk(tree):

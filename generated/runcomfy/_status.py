@@ -21,6 +21,14 @@ _ENDS: dict[str, End] = {
 }
 
 
+_NOT_READY = frozenset({"in_queue", "in_progress", "queued", "pending", "waiting", "starting", "processing"})
+
+
+def is_unfinished(state: object) -> bool:
+    """Whether a state is one of those that are known to go on."""
+    return isinstance(state, str) and state.lower() in _NOT_READY
+
+
 def end_of(state: object) -> End | None:
     """``"Succeeded"`` -> ``"completed"``; None for a state that is not an end, or not known.
 

@@ -124,8 +124,9 @@ class SubmissionOutcomeUnknown(RunComfyError):
         submitted_at: float,
         status_code: int | None = None,
         body: bytes | None = None,
+        request_id: str | None = None,
     ) -> None:
-        super().__init__(message, model_id=model_id)
+        super().__init__(message, model_id=model_id, request_id=request_id)
         self.payload_sha256 = payload_sha256
         self.submitted_at = submitted_at
         self.status_code = status_code

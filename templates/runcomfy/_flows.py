@@ -21,7 +21,7 @@ from ._errors import (
 )
 from ._http_types import Flow, Pause, Request, Response, TransportFailure, exchange
 from ._pace import backoff, poll_interval
-from ._status import End, Status, end_of, status_from
+from ._status import End, Status, end_of, is_unfinished, status_from
 
 AtDeadline = Callable[[RunComfyError | None], RunComfyError]
 """Makes an error of the last failure before the deadline, or of None where there was none."""
@@ -49,6 +49,7 @@ def submit(model_id: str, payload: bytes, timeout: float) -> Flow[str]:
             f"{doing}: {reason}. Whether a job was accepted is not known; it may run and be charged."
             " Look at your request history before you submit again.",
             model_id=model_id,
+            request_id=_answers.request_id(response) if response else None,
             payload_sha256=sha256(payload).hexdigest(),
             submitted_at=submitted_at,
             status_code=response.status if response else None,
@@ -171,7 +172,7 @@ class Wait:
                 # A job that did not succeed may have no result to be read: then its status is the last word.
                 raise self._unsuccessful(told, self._seen.raw)
             yield from self._pause()
-        end = _end_of_result(body) or told
+        end = self._end(body)
         if end == "completed":
             return body
         raise self._unsuccessful(end, body)
@@ -181,10 +182,16 @@ class Wait:
         try:
             body = yield from self._job.read("result", self._deadline, self._timed_out)
         except APIStatusError as error:
-            if error.code == _answers.NOT_READY or (error.status_code == 404 and not self._succeeded()):
+            if error.code == _answers.NOT_READY or not self._succeeded():
                 return None
             raise
-        return body if _end_of_result(body) else None
+        return body if self._end(body) else None
+
+    def _end(self, body: dict[str, Any]) -> End | None:
+        """What a result body tells. An output under a word that nobody knows has been paid for all the same."""
+        state = body.get("status")
+        has_output = body.get("output") is not None and not is_unfinished(state) and self._succeeded()
+        return end_of(state) or ("completed" if has_output else None)
 
     def _succeeded(self) -> bool:
         return self._seen is not None and end_of(self._seen.state) == "completed"
@@ -222,9 +229,3 @@ class Wait:
             request_id=request_id,
             model_id=model_id,
         )
-
-
-def _end_of_result(body: dict[str, Any]) -> End | None:
-    if "status" not in body and body.get("output") is not None:
-        return "completed"
-    return end_of(body.get("status"))

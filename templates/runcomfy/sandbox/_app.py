@@ -66,8 +66,8 @@ def application(state: State) -> Starlette:
             fault = state.take_fault(endpoint)
             if fault and not fault.takes_effect:
                 return Response(fault.body, fault.status, dict(fault.headers))
-            token = request.headers.get("authorization", "").removeprefix("Bearer ")
-            if token not in state.tokens:
+            scheme, _, token = request.headers.get("authorization", "").partition(" ")
+            if scheme.lower() != "bearer" or token not in state.tokens:
                 return _error(401, 400004, "The API token is missing, expired or revoked.")
             response = await handler(state, request, token)
             return Response(fault.body, fault.status, dict(fault.headers)) if fault else response
