@@ -207,6 +207,18 @@ def test_a_comment_of_the_schema_itself_does_not_hide_whose_file_it_is(tmp_path:
         assert codegen("generate", cwd=tmp_path).returncode == 0
 
 
+def test_a_sign_that_this_python_does_not_know_stays_in_the_docstring(tmp_path: Path) -> None:
+    """U+1FAE8 came with Unicode 15, which Python 3.11 has not; U+50000 is in no version."""
+    file = add_schema(tmp_path, "acme/model")
+    file.write_text(
+        json.dumps({**SCHEMA, "description": "new \U0001fae8 \U00050000 signs, no \u202e control \x07 ones"})
+    )
+    codegen("generate", cwd=tmp_path)
+
+    text = (tmp_path / "generated/runcomfy/models/acme/model.py").read_text(encoding="utf-8")
+    assert "new \U0001fae8 \U00050000 signs, no control ones" in " ".join(text.split())
+
+
 def test_hidden_files_are_no_schemas(tmp_path: Path) -> None:
     add_schema(tmp_path, "acme/model")
     for name in ("acme/.model", ".checkpoints/acme/old", "acme/"):

@@ -1,10 +1,15 @@
 """How a text from a schema becomes Python: as a literal or as a docstring, never in any other way."""
 
+import re
 import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
 
 _WIDTH = 100
+# Spelled out: str.isprintable() knows other signs in each version of Python, and the output must not depend on it.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\xa0\xad\u061c\u200b-\u200f\u2028-\u202f\u205f-\u206f\u3000\ud800-\udfff\ufeff\ufff9-\ufffb]"
+)
 
 
 def literal(value: object) -> str:
@@ -38,7 +43,7 @@ def _block(block: str | Section) -> str:
 
 
 def _wrapped(text: str, first: str, further: str) -> str:
-    printable = "".join(character if character.isprintable() else " " for character in text)
+    printable = _UNPRINTABLE.sub(" ", text)
     lines = textwrap.wrap(
         printable,
         _WIDTH,
