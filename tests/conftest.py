@@ -1,8 +1,11 @@
 """What the tests share: a sandbox, and one spelling for both clients."""
 
 import asyncio
+import importlib
 import inspect
+import json
 import socket
+import sys
 from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from threading import Thread
@@ -12,10 +15,16 @@ from typing import Any, Self
 import pytest
 from runcomfy import AsyncClient, Client
 from runcomfy.sandbox import Sandbox
+from runcomfy_codegen.pipeline import build
+from runcomfy_codegen.tree import write
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 REFERENCE = REPOSITORY.parent / "shared"
 """API pages and catalog, where they lie beside the checkout; tests that read them are skipped elsewhere."""
+
+GOLDEN = REPOSITORY / "tests/golden"
+CASES = sorted(path.name for path in GOLDEN.iterdir() if (path / "expected").is_dir())
+"""The golden folders that are packages."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,6 +51,12 @@ class Kind:
         client = (AsyncClient if self.is_async else Client)(**{"poll_interval": 0.0, **settings})
         self._clients.append(client)
         return client
+
+    def client_of(self, package: ModuleType, sandbox: Sandbox) -> Any:
+        """A client of another generated package."""
+        made = getattr(package, "AsyncClient" if self.is_async else "Client")
+        self._clients.append(made(base_url=sandbox.base_url, token=sandbox.token, poll_interval=0.0))
+        return self._clients[-1]
 
     def settle(self, value: Any) -> Any:
         """The value itself, or what the awaitable gives."""
@@ -94,6 +109,35 @@ def sandbox(_server: Sandbox) -> Sandbox:
 @pytest.fixture
 def client(kind: Kind, sandbox: Sandbox) -> Any:
     return kind.client(sandbox)
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """All golden folders as packages of their own: ``golden_scalars`` and so on."""
+    out = tmp_path_factory.mktemp("packages")
+    for case in CASES:
+        package = f"golden_{case.replace('-', '_')}"
+        write(build(GOLDEN / case / "schemas", package), out, package)
+    sys.path.insert(0, str(out))
+    yield out
+    sys.path.remove(str(out))
+
+
+@pytest.fixture
+def module(packages: Path) -> Any:
+    """A module of a golden folder: ``module("scalars", "acme.scalars")``."""
+
+    def module(case: str, path: str) -> ModuleType:
+        return importlib.import_module(f"golden_{case.replace('-', '_')}.models.{path}")
+
+    return module
+
+
+def sent(request: Any) -> dict[str, Any]:
+    """The body that a request would send."""
+    package = sys.modules[type(request).__module__.partition(".")[0] + "._inputs"]
+    body: dict[str, Any] = json.loads(package.payload(request))
+    return body
 
 
 @pytest.fixture(autouse=True)

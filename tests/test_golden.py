@@ -1,4 +1,4 @@
-"""A folder is a test: ``schemas/`` in, ``expected/`` or ``errors.txt`` out.
+"""A folder is a test: ``schemas/`` in, ``expected/`` and ``findings.txt``, or ``errors.txt`` out.
 
 ``make golden`` rewrites what is expected.
 """
@@ -6,8 +6,8 @@
 from pathlib import Path
 
 import pytest
-from runcomfy_codegen.errors import GenerationError
-from runcomfy_codegen.pipeline import build
+from runcomfy_codegen.load import load
+from runcomfy_codegen.pipeline import print_package, understand
 
 GOLDEN = Path(__file__).parent / "golden"
 PACKAGE = "runcomfy"
@@ -30,12 +30,15 @@ def test_generation_gives_what_is_expected(case: str, request: pytest.FixtureReq
 
 
 def _generated(schemas: Path) -> dict[str, str]:
-    try:
-        tree = build(schemas, PACKAGE)
-    except GenerationError as error:
-        return {"errors.txt": f"{error}\n"}
+    understood = understand(*load(schemas))
+    if understood.problems:
+        return {"errors.txt": "".join(f"{problem}\n" for problem in understood.problems)}
+    tree = print_package(understood.modules, PACKAGE)
     root = f"{PACKAGE}/models/"
-    return {f"expected/{path.removeprefix(root)}": text for path, text in tree.items() if path.startswith(root)}
+    found = {f"expected/{path.removeprefix(root)}": text for path, text in tree.items() if path.startswith(root)}
+    if understood.findings:
+        found["findings.txt"] = "".join(f"{finding}\n" for finding in understood.findings)
+    return found
 
 
 def _rewrite(folder: Path, generated: dict[str, str]) -> None:

@@ -10,8 +10,8 @@ from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
 NAMES = """
 APIConnectionError APIStatusError AsyncClient AsyncJob AuthenticationError BadRequestError Client ConfigurationError
 InputProblem InputValidationError InsufficientBalanceError InternalServerError Job JobCancelledError JobFailedError
-MediaOutput NotFoundError Output PermissionDeniedError RateLimitError RunComfyError Status SubmissionOutcomeUnknown
-UnprocessableEntityError WaitTimeoutError __version__
+Media MediaOutput MediaRule NotFoundError Output PermissionDeniedError RateLimitError RunComfyError Status
+SubmissionOutcomeUnknown UnprocessableEntityError WaitTimeoutError __version__ media_fields
 """.split()
 
 

@@ -2,16 +2,18 @@
 
 import ast
 import json
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 from datamodel_code_generator import GenerateConfig, InputFileType, LiteralType, generate
 from datamodel_code_generator.enums import DataModelType, StrictTypes
 from datamodel_code_generator.format import PythonVersion
 
+from .literals import literal
 from .naming import Module, Shape
+from .plain import Plain
 
 _HOMES = {
     "Annotated": "typing",
@@ -48,6 +50,7 @@ class Class:
     name: str
     doc: str
     fields: tuple[Field, ...]
+    open: bool
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,10 @@ def classes(module: Module) -> Code:
 def _typed(shapes: tuple[Shape, ...], *, is_input: bool) -> tuple[Class, ...]:
     numbers = {shape.name: f"C{number}" for number, shape in enumerate(shapes)}
     names = _Inlined({number: ast.Name(name) for name, number in numbers.items()})
-    definitions = {numbers[shape.name]: _definition(shape, numbers) for shape in shapes}
-    texts = _annotations(json.dumps({"$defs": definitions}), is_input)
+    handed_on = _HandedOn(numbers, is_input=is_input)
+    definitions = {numbers[shape.name]: handed_on.definition(shape) for shape in shapes}
+    checks = tuple(handed_on.checks.items())
+    texts = _annotations(json.dumps({"$defs": definitions | handed_on.checked}), checks, is_input)
     made = []
     for shape in shapes:
         fields = []
@@ -93,36 +98,72 @@ def _typed(shapes: tuple[Shape, ...], *, is_input: bool) -> tuple[Class, ...]:
                     annotation=_with_alias(annotation, member.wire if member.wire != member.name else None),
                     type=_plain(annotation),
                     required=member.required and is_input,
-                    doc=member.doc if member.wire == member.name else f"{member.doc} Sent as {member.wire!r}.".strip(),
+                    doc=member.doc
+                    if member.wire == member.name
+                    else f"{member.doc} Sent as {literal(member.wire)}.".strip(),
                 )
             )
-        made.append(Class(shape.name, shape.doc, tuple(fields)))
+        made.append(Class(shape.name, shape.doc, tuple(fields), shape.open))
     return tuple(made)
 
 
-def _definition(shape: Shape, numbers: dict[str, str]) -> dict[str, Any]:
-    """A shape as it is handed on: without texts, and with numbers for names, so that no name decides anything."""
-    return {
-        "type": "object",
-        "properties": {f"f{index}": _handed_on(member.schema, numbers) for index, member in enumerate(shape.members)},
-        "required": [f"f{index}" for index, member in enumerate(shape.members) if member.required],
-    }
+class _HandedOn:
+    """What datamodel-code-generator gets to see: no texts, numbers for names, and none of our own keywords.
+
+    What has a check of ours, which it does not know, becomes a definition in `checked`, with the check in `checks`.
+    """
+
+    def __init__(self, numbers: dict[str, str], *, is_input: bool) -> None:
+        self._numbers = numbers
+        self._is_input = is_input
+        self.checked: dict[str, Plain] = {}
+        self.checks: dict[str, str] = {}
+
+    def definition(self, shape: Shape) -> Plain:
+        return {
+            "type": "object",
+            "properties": {f"f{index}": self._schema(member.schema) for index, member in enumerate(shape.members)},
+            "required": [f"f{index}" for index, member in enumerate(shape.members) if member.required],
+        }
+
+    def _schema(self, schema: Plain) -> Plain:
+        if "$ref" in schema:
+            return {"$ref": f"#/$defs/{self._numbers[schema['$ref'].rpartition('/')[2]]}"}
+        known = {key: value for key, value in schema.items() if key not in _OURS}
+        for key in known.keys() & {"items", "additionalProperties"}:
+            known[key] = self._schema(known[key])
+        if "anyOf" in known:
+            known["anyOf"] = [self._schema(option) for option in known["anyOf"]]
+        if known.get("type") == "null":
+            return {"enum": [None]}  # the type alone would come with a needless Field
+        check = _check(schema) if self._is_input else None
+        if check is None:
+            return known
+        name = f"X{len(self.checked)}"
+        self.checked[name], self.checks[name] = known, check
+        return {"$ref": f"#/$defs/{name}"}
 
 
-def _handed_on(schema: Any, numbers: dict[str, str]) -> Any:
-    if isinstance(schema, list):
-        return [_handed_on(part, numbers) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if "$ref" in schema:
-        return {"$ref": f"#/$defs/{numbers[schema['$ref'].rpartition('/')[2]]}"}
-    return {key: _handed_on(value, numbers) for key, value in schema.items() if key != "description"}
+_OURS = {"description", "default", "media", "class", "values", "uniqueItems"}
+
+
+def _check(schema: Plain) -> str | None:
+    """The runtime's part of a type, as an expression."""
+    if "media" in schema:
+        kind, rules = schema["media"]["kind"], schema["media"]["rules"]
+        made = "".join(
+            f"_runtime.MediaRule({', '.join(literal(part) for part in rule if part != '')}), " for rule in rules
+        )
+        return f"_runtime.Media({literal(kind)}{f', ({made})' if made else ''})"
+    if "values" in schema:
+        return f"_runtime.one_of({', '.join(map(literal, schema['values']))})"
+    return "_runtime.unique" if "uniqueItems" in schema else None
 
 
 @lru_cache(maxsize=256)
-def _annotations(definitions: str, is_input: bool) -> dict[str, list[str]]:
+def _annotations(definitions: str, checks: tuple[tuple[str, str], ...], is_input: bool) -> dict[str, list[str]]:
     """The annotations of all fields by class. Most models share one output schema, hence the cache."""
-    numbers = json.loads(definitions)["$defs"]
+    numbers = [name for name in json.loads(definitions)["$defs"] if name.startswith("C")]
     text = generate(
         definitions,
         config=GenerateConfig(
@@ -145,32 +186,55 @@ def _annotations(definitions: str, is_input: bool) -> dict[str, list[str]]:
     )
     if not isinstance(text, str):
         raise TypeError(f"expected one module from datamodel-code-generator, got {type(text).__name__}")
+    module = ast.parse(text)
     found = {
         statement.name: [item.annotation for item in statement.body if isinstance(item, ast.AnnAssign)]
-        for statement in ast.parse(text).body
+        for statement in module.body
         if isinstance(statement, ast.ClassDef)
     }
-    # The items of a list that have limits come as a class of their own, with the type of an item as its only field.
-    items: dict[str, ast.expr] = {}
-    for name in [name for name in found if name not in numbers]:  # the inner before the outer
-        items[name] = _Inlined(items).visit(found[name][0])
-    inlined = _Inlined(items)
+    types: dict[str, ast.expr] = {}
+    for name, type_ in _named_types(module, numbers):
+        types[name] = _Inlined(types).visit(type_)
+        if check := dict(checks).get(name):
+            types[name] = _annotated(types[name], check)
+    inlined = _Inlined(types)
     exact = _Exact() if is_input else ast.NodeTransformer()
-    return {
-        name: [ast.unparse(exact.visit(inlined.visit(annotation))) for annotation in found[name]] for name in numbers
-    }
+    return {name: [_text(exact.visit(inlined.visit(annotation))) for annotation in found[name]] for name in numbers}
+
+
+def _named_types(module: ast.Module, numbers: list[str]) -> Iterator[tuple[str, ast.expr]]:
+    """What is no object has a name of its own: as a class with its type as the only field, or as an alias of it."""
+    for statement in module.body:  # the inner before the outer
+        match statement:
+            case ast.ClassDef(name=name, body=[ast.AnnAssign(annotation=type_), *_]) if name not in numbers:
+                yield name, type_
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(args=[_, type_])):
+                yield name, type_
+
+
+def _annotated(annotation: ast.expr, check: str) -> ast.expr:
+    """``StrictStr`` -> ``Annotated[StrictStr, _runtime.Media('image')]``."""
+    match annotation:
+        case ast.Subscript(value=ast.Name(id="Annotated"), slice=ast.Tuple(elts=[*elements])):
+            inner = ", ".join(map(ast.unparse, elements))
+        case _:
+            inner = _text(annotation)
+    return _expression(f"Annotated[{inner}, {check}]")
 
 
 def _with_alias(annotation: ast.expr, alias: str | None) -> str:
     """``Annotated[StrictInt, Field(ge=0)]`` -> ``Annotated[StrictInt, Field(ge=0, alias='62_steps')]``."""
-    text = ast.unparse(annotation)
+    text = _text(annotation)
     if alias is None:
         return text
     match annotation:
         case ast.Subscript(value=ast.Name(id="Annotated"), slice=ast.Tuple(elts=[type_, ast.Call() as field])):
-            known = [*(f"{keyword.arg}={ast.unparse(keyword.value)}" for keyword in field.keywords), f"alias={alias!r}"]
-            return f"Annotated[{ast.unparse(type_)}, Field({', '.join(known)})]"
-    return f"Annotated[{text}, Field(alias={alias!r})]"
+            known = [
+                *(f"{keyword.arg}={_text(keyword.value)}" for keyword in field.keywords),
+                f"alias={literal(alias)}",
+            ]
+            return f"Annotated[{_text(type_)}, Field({', '.join(known)})]"
+    return f"Annotated[{text}, Field(alias={literal(alias)})]"
 
 
 class _Exact(ast.NodeTransformer):
@@ -182,7 +246,7 @@ class _Exact(ast.NodeTransformer):
         values = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         if all(isinstance(value, ast.Constant) and isinstance(value.value, str) for value in values):
             return node
-        return _expression(f"Annotated[{ast.unparse(node)}, _runtime.exact]")
+        return _expression(f"Annotated[{_text(node)}, _runtime.exact]")
 
 
 class _Inlined(ast.NodeTransformer):
@@ -209,14 +273,30 @@ class _Plain(ast.NodeTransformer):
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         left, right = self.visit(node.left), self.visit(node.right)
         # ``Annotated[str | None, …] | None`` says None twice; without the limits, once is enough.
-        return left if ast.unparse(left).endswith(f"| {ast.unparse(right)}") else ast.BinOp(left, node.op, right)
+        return left if _text(left).endswith(f"| {_text(right)}") else ast.BinOp(left, node.op, right)
 
     def visit_Name(self, node: ast.Name) -> ast.Name:
         return ast.Name(_PLAIN.get(node.id, node.id), node.ctx)
 
 
 def _plain(annotation: ast.expr) -> str:
-    return ast.unparse(_Plain().visit(_expression(ast.unparse(annotation))))
+    return _text(_Plain().visit(_expression(_text(annotation))))
+
+
+class _Literal(str):
+    """A text that is printed the same by every version of Python."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return literal(str(self))
+
+
+def _text(node: ast.expr) -> str:
+    for constant in ast.walk(node):
+        if isinstance(constant, ast.Constant) and isinstance(constant.value, str):
+            constant.value = _Literal(constant.value)
+    return ast.unparse(node)
 
 
 def _expression(text: str) -> ast.expr:

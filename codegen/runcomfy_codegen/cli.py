@@ -7,10 +7,16 @@ from importlib.util import find_spec
 from io import TextIOWrapper
 from keyword import iskeyword
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import GenerationError, OutputError
 
+if TYPE_CHECKING:
+    from .formatting import Tree
+
 _EXTRA = ("jinja2", "datamodel_code_generator", "ruff", "inflect")
+# What the generated package and its users import: a package of the same name would stand in its way, or they in its.
+_IMPORTED = {"httpx", "pydantic", "pydantic_core", "runcomfy_codegen", "starlette", "uvicorn", "jsonschema"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,11 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if missing := [name for name in _EXTRA if find_spec(name) is None]:
         print(f"{', '.join(missing)} not installed; type: pip install 'runcomfy[codegen]'", file=sys.stderr)
         return 2
-    from .pipeline import build  # loads what the check above has found
-
     try:
-        tree = build(options.schemas, options.package)
-        return int(options.verb(tree, options))
+        return int(options.command(options))
     except GenerationError as error:
         print(f"{error}\nnothing was written", file=sys.stderr)
         return 1
@@ -34,21 +37,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _generate(tree: dict[str, str], options: argparse.Namespace) -> int:
+def _generate(options: argparse.Namespace) -> int:
     from .tree import write
 
+    tree, left_out = _build(options)
     changed = write(tree, options.out, options.package)
     print(f"{options.out / options.package}: {len(tree)} files, {len(changed)} changed")
-    return 0
+    return int(left_out)
 
 
-def _check(tree: dict[str, str], options: argparse.Namespace) -> int:
+def _check(options: argparse.Namespace) -> int:
     from .tree import diff
 
+    tree, left_out = _build(options)
     difference = diff(tree, options.out, options.package)
     if not difference:
         print(f"{options.out / options.package}: {len(tree)} files, up to date")
-        return 0
+        return int(left_out)
     print(difference)
     where = f" --schemas {options.schemas} --out {options.out} --package {options.package}"
     defaults = (options.schemas, options.out, options.package) == (Path("schemas"), Path("generated"), "runcomfy")
@@ -56,22 +61,58 @@ def _check(tree: dict[str, str], options: argparse.Namespace) -> int:
     return 1
 
 
+def _build(options: argparse.Namespace) -> tuple["Tree", bool]:
+    """The package, and whether models were left out of it."""
+    from .load import load
+    from .pipeline import print_package, understand
+
+    understood = understand(*load(options.schemas))
+    if understood.problems and not (options.keep_going and understood.modules):
+        raise GenerationError(understood.problems)
+    if understood.problems:
+        print("\n".join(map(str, understood.problems)), file=sys.stderr)
+        files = sorted({problem.file for problem in understood.problems})
+        print(f"left out, {len(files)} of {len(files) + len(understood.modules)}: {', '.join(files)}", file=sys.stderr)
+    return print_package(understood.modules, options.package), bool(understood.problems)
+
+
+def _lint(options: argparse.Namespace) -> int:
+    from .load import load
+    from .pipeline import understand
+
+    understood = understand(*load(options.schemas))
+    for problem in understood.problems:
+        print(f"{problem} [error]")
+    for finding in understood.findings:
+        print(finding)
+    models = len(understood.modules)
+    counts = f"{len(understood.problems)} errors, {len(understood.findings)} doubtful"
+    print(f"{options.schemas}: {models} models, {counts}", file=sys.stderr)
+    return int(bool(understood.problems or understood.findings))
+
+
 def _parser() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--schemas", type=Path, default=Path("schemas"), metavar="DIR", help="default: schemas")
+    shared.add_argument("--out", type=Path, default=Path("generated"), metavar="DIR", help="default: generated")
+    shared.add_argument("--package", type=_package, default="runcomfy", metavar="NAME", help="default: runcomfy")
     parser = argparse.ArgumentParser("runcomfy-codegen", description="Generate a typed client from model schemas.")
     verbs = parser.add_subparsers(title="commands", required=True)
-    for verb, text in (
+    for command, text in (
         (_generate, "write the package"),
         (_check, "show what generate would change; exit 1 if anything"),
+        (_lint, "report what is broken or doubtful in the schemas, and what is done about it; exit 1 if anything"),
     ):
-        command = verbs.add_parser(verb.__name__.strip("_"), help=text, description=text)
-        command.set_defaults(verb=verb)
-        command.add_argument("--schemas", type=Path, default=Path("schemas"), metavar="DIR", help="default: schemas")
-        command.add_argument("--out", type=Path, default=Path("generated"), metavar="DIR", help="default: generated")
-        command.add_argument("--package", type=_package, default="runcomfy", metavar="NAME", help="default: runcomfy")
+        verb = verbs.add_parser(command.__name__.strip("_"), help=text, description=text, parents=[shared])
+        verb.set_defaults(command=command)
+        if command is not _lint:
+            verb.add_argument("--keep-going", action="store_true", help="leave broken schemas out; exit 1 all the same")
     return parser
 
 
 def _package(name: str) -> str:
     if not (name.isascii() and name.isidentifier() and name == name.lower() and not iskeyword(name)):
         raise argparse.ArgumentTypeError(f"{name!r} is no package name (lower-case letters, digits and underscores)")
+    if name in sys.stdlib_module_names or name in _IMPORTED:
+        raise argparse.ArgumentTypeError(f"{name!r} is the name of another package that Python programs import")
     return name

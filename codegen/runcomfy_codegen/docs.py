@@ -1,28 +1,47 @@
-"""The words of generated docstrings: meaning, limits and sample of one field, from its schema."""
+"""The words of generated docstrings: meaning, limits and sample of one field, from its plain schema."""
 
 import json
 from typing import Any
 
-_MEDIA = {"image": "an image", "video": "a video", "audio": "an audio file"}
+from .plain import NULL, Plain, options
+
+_MEDIA = {
+    "image": ("URL of an image.", "URLs of images."),
+    "video": ("URL of a video.", "URLs of videos."),
+    "audio": ("URL of an audio file.", "URLs of audio files."),
+}
+_QUANTITIES = {
+    "file_size_mb": "File size in MB",
+    "width_pixels": "Width in pixels",
+    "height_pixels": "Height in pixels",
+}
+_OPERATORS = {"<": "below", "<=": "at most", ">": "above", ">=": "at least"}
 _LONGEST_SAMPLE = 200
+_LONGEST_TEXT = 2_000
 
 
-def field_doc(schema: dict[str, Any], name: str) -> str:
-    """One paragraph on a field of the published schema.
+def field_doc(plain: Plain, name: str) -> str:
+    """One paragraph on a field.
 
-    >>> field_doc({"title": "Steps", "type": "integer", "minimum": 1, "maximum": 50, "default": 25}, "steps")
+    >>> field_doc({"description": "Steps", "type": "integer", "minimum": 1, "maximum": 50, "default": 25}, "steps")
     'Steps. From 1 to 50. Sample: 25.'
     """
-    sentences = (_meaning(schema) or _humanised(name), _media(schema), *_limits(schema), _sample(schema))
-    return " ".join(filter(None, sentences))
+    alternatives = [option for option in options(plain) if option != NULL]
+    said = [_said(option) for option in alternatives]
+    if len(alternatives) > 1:
+        said = [[f"As {option.get('type')}:", *part] for option, part in zip(alternatives, said, strict=True) if part]
+    meaning = _sentence(plain.get("description", "")) or _humanised(name)
+    return " ".join(filter(None, [meaning, *(sentence for part in said for sentence in part), _sample(plain)]))
 
 
-def _meaning(schema: dict[str, Any]) -> str:
-    for key in ("description", "title"):
-        text = schema.get(key)
-        if isinstance(text, str) and (text := " ".join(text.split())):
-            return text if text.endswith((".", "!", "?", "。")) else f"{text}."
-    return ""
+def shortened(text: str) -> str:
+    """A text as long as a docstring should be at most."""
+    return text if len(text) <= _LONGEST_TEXT else f"{text[: _LONGEST_TEXT - 1]}…"
+
+
+def _sentence(text: str) -> str:
+    text = shortened(text)
+    return text if not text or text.endswith((".", "!", "?", "。", "…")) else f"{text}."
 
 
 def _humanised(name: str) -> str:
@@ -31,47 +50,68 @@ def _humanised(name: str) -> str:
     return f"{words[:1].upper()}{words[1:]}." if words else ""
 
 
-def _media(schema: dict[str, Any]) -> str:
-    format_ = str(schema.get("format", ""))
-    kind = _MEDIA.get(format_.removesuffix("s").removesuffix("_uri"))
-    if kind is None or "_uri" not in format_:
-        return ""
-    return f"URLs, each of {kind}." if format_.endswith("s") else f"URL of {kind}."
-
-
-def _limits(schema: dict[str, Any]) -> list[str]:
+def _said(plain: Plain) -> list[str]:
+    items = plain.get("items", {})
     return [
-        _range(schema.get("minimum"), schema.get("maximum"), "From {} to {}.", "At least {}.", "At most {}."),
-        f"Above {schema['exclusiveMinimum']}." if _is_number(schema.get("exclusiveMinimum")) else "",
-        f"Below {schema['exclusiveMaximum']}." if _is_number(schema.get("exclusiveMaximum")) else "",
-        f"A multiple of {schema['multipleOf']}." if _is_number(schema.get("multipleOf")) else "",
-        _range(
-            schema.get("minLength"),
-            schema.get("maxLength"),
-            "{} to {} characters.",
-            "At least {} characters.",
-            "At most {} characters.",
-        ),
-        _range(
-            schema.get("minItems"), schema.get("maxItems"), "{} to {} items.", "At least {} items.", "At most {} items."
-        ),
+        *_media(plain, 0),
+        *_media(items, 1),
+        *_limits(plain),
+        *([] if "media" in items else _of_items(items)),
     ]
 
 
-def _range(low: object, high: object, both: str, only_low: str, only_high: str) -> str:
-    if _is_number(low) and _is_number(high):
-        return both.format(low, high)
-    if _is_number(low):
-        return only_low.format(low)
-    return only_high.format(high) if _is_number(high) else ""
+def _media(plain: Plain, plural: int) -> list[str]:
+    if "media" not in plain:
+        return []
+    rules = [
+        f"{_QUANTITIES.get(quantity, quantity.capitalize())} {_OPERATORS[operator]} {_number(limit)}."
+        for quantity, operator, limit, _ in plain["media"]["rules"]
+    ]
+    return [_MEDIA[plain["media"]["kind"]][plural], *rules]
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _of_items(items: Plain) -> list[str]:
+    limits = [limit for option in options(items) for limit in _limits(option)]
+    return [f"Each item: {' '.join(limits)}"] if limits else []
 
 
-def _sample(schema: dict[str, Any]) -> str:
-    sample = schema.get("default")
+def _limits(plain: Plain) -> list[str]:
+    found = [
+        _range(plain.get("minimum"), plain.get("maximum"), ""),
+        f"Above {_number(plain['exclusiveMinimum'])}." if "exclusiveMinimum" in plain else "",
+        f"Below {_number(plain['exclusiveMaximum'])}." if "exclusiveMaximum" in plain else "",
+        f"A multiple of {_number(plain['multipleOf'])}." if "multipleOf" in plain else "",
+        f"One of {', '.join(map(_number, plain['values']))}." if "values" in plain else "",
+        _range(plain.get("minLength"), plain.get("maxLength"), "character"),
+        f"Matches ``{plain['pattern']}``."
+        if len(plain.get("pattern", " " * _LONGEST_SAMPLE)) < _LONGEST_SAMPLE
+        else "",
+        _range(plain.get("minItems"), plain.get("maxItems"), "item"),
+        "No item twice." if "uniqueItems" in plain else "",
+    ]
+    return [text for text in found if text]
+
+
+def _range(low: Any, high: Any, unit: str) -> str:
+    least, most = (None if bound is None else _number(bound) for bound in (low, high))
+    if least is not None and most is not None:
+        return f"Exactly {_counted(most, unit)}." if low == high else f"From {least} to {_counted(most, unit)}."
+    if least is not None:
+        return "" if unit and low == 0 else f"At least {_counted(least, unit)}."
+    return "" if most is None else f"At most {_counted(most, unit)}."
+
+
+def _counted(number: str, unit: str) -> str:
+    return f"{number} {unit}{'' if number == '1' else 's'}" if unit else number
+
+
+def _number(value: float) -> str:
+    """As people write it: 1 for 1.0."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else str(value)
+
+
+def _sample(plain: Plain) -> str:
+    sample = plain.get("default")
     if sample is None or sample == "":
         return ""
     text = json.dumps(sample, ensure_ascii=False)

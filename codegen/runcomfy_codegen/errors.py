@@ -1,12 +1,16 @@
 """What is told to the person who wrote a schema."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+Place = tuple[str | int, ...]
+"""Where something stands in a file: the parts of a JSON pointer."""
 
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One thing that is wrong with one schema file."""
+    """One thing that is wrong or doubtful in one schema file."""
 
     file: str
     """The file, with line and column where the JSON itself is broken: ``schemas/a/b.json:3:1``."""
@@ -22,9 +26,9 @@ class Problem:
 class SchemaError(Exception):
     """One schema file cannot be used."""
 
-    def __init__(self, file: str, pointer: str, reason: str) -> None:
-        self.problem = Problem(file, pointer, reason)
-        super().__init__(str(self.problem))
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
 
 
 class GenerationError(Exception):
@@ -37,6 +41,24 @@ class GenerationError(Exception):
 
 class OutputError(Exception):
     """The output folder cannot be written as asked."""
+
+
+@dataclass
+class Report:
+    """What is doubtful in one file, as it is found; what is wrong is raised."""
+
+    source: str
+    findings: list[Problem] = field(default_factory=list)
+
+    def note(self, at: Place, reason: str) -> None:
+        """Report something doubtful; the reason says what is done about it."""
+        finding = Problem(self.source, pointer(*at), reason)
+        if finding not in self.findings:
+            self.findings.append(finding)
+
+    def fail(self, at: Place, reason: str) -> NoReturn:
+        """Give up on the schema at this place."""
+        raise SchemaError(Problem(self.source, pointer(*at), reason))
 
 
 def pointer(*parts: str | int) -> str:

@@ -4,6 +4,7 @@ import re
 import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
+from unicodedata import ucd_3_2_0
 
 _WIDTH = 100
 # Spelled out: str.isprintable() knows other signs in each version of Python, and the output must not depend on it.
@@ -13,8 +14,16 @@ _UNPRINTABLE = re.compile(
 
 
 def literal(value: object) -> str:
-    """A Python literal of a string, number, boolean, None, or list of them."""
-    return ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
+    """A Python literal of a string, number, boolean or None."""
+    return ascii(value) if isinstance(value, str) and not (is_known(value) and value.isprintable()) else repr(value)
+
+
+def is_known(text: str) -> bool:
+    """Whether every version of Python has the same opinion of all the signs in a text.
+
+    The signs of Unicode 3.2 keep their properties for ever, and Python knows which they are.
+    """
+    return text.isascii() or all(ucd_3_2_0.category(sign) != "Cn" for sign in text)
 
 
 class Section(NamedTuple):

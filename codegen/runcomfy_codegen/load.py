@@ -66,7 +66,7 @@ def load(folder: Path) -> tuple[list[ModelSchema], list[Problem]]:
         try:
             schemas.append(_read(path, source, relative.removesuffix(".json")))
         except SchemaError as error:
-            problems.append(error.problem)
+            problems.extend(error.problems)
     if not found:  # rather a mistyped folder than the wish for a package without models
         problems.append(Problem(str(folder), "", "has no schema files (*.json)"))
     return schemas, problems
@@ -75,29 +75,31 @@ def load(folder: Path) -> tuple[list[ModelSchema], list[Problem]]:
 def _read(path: Path, source: str, model_id: str) -> ModelSchema:
     entry = parse(_bytes(path, source), source)
     if not isinstance(entry, dict):
-        raise SchemaError(source, "", f"a schema file is a JSON object, this is {_kind(entry)}")
+        raise SchemaError(Problem(source, "", f"a schema file is a JSON object, this is {_kind(entry)}"))
     if not isinstance(entry.get("input_schema"), dict):
         bare = "; put this schema into it" if "properties" in entry else ""
         reason = (
             f"is missing{bare}" if "input_schema" not in entry else f"is {_kind(entry['input_schema'])}, not an object"
         )
-        raise SchemaError(source, "/input_schema", reason)
+        raise SchemaError(Problem(source, "/input_schema", reason))
     if not isinstance(entry.get("output_schema") or {}, dict):
-        raise SchemaError(source, "/output_schema", f"is {_kind(entry['output_schema'])}, not an object")
+        raise SchemaError(Problem(source, "/output_schema", f"is {_kind(entry['output_schema'])}, not an object"))
     if entry.get("model_id", model_id) != model_id:
-        raise SchemaError(source, "/model_id", f"is {entry['model_id']!r}, but the file's path says {model_id!r}")
+        raise SchemaError(
+            Problem(source, "/model_id", f"is {entry['model_id']!r}, but the file's path says {model_id!r}")
+        )
     if any(segment in (".", "..") or "\\" in segment or not segment.isprintable() for segment in model_id.split("/")):
-        raise SchemaError(source, "", f"{model_id!r} cannot be a model id")
+        raise SchemaError(Problem(source, "", f"{model_id!r} cannot be a model id"))
     return ModelSchema(model_id, source, entry)
 
 
 def _bytes(path: Path, source: str) -> bytes:
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise SchemaError(source, "", f"is larger than {MAX_BYTES} bytes")
+            raise SchemaError(Problem(source, "", f"is larger than {MAX_BYTES} bytes"))
         return path.read_bytes()
     except OSError as error:
-        raise SchemaError(source, "", f"cannot be read: {error.strerror}") from None
+        raise SchemaError(Problem(source, "", f"cannot be read: {error.strerror}")) from None
 
 
 class _Duplicate(NamedTuple):
@@ -118,13 +120,13 @@ def parse(data: bytes, source: str) -> Any:
         value = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_Constant)
         _refuse_marks(value, source, ())
     except UnicodeDecodeError as error:
-        raise SchemaError(source, "", f"is not UTF-8 (byte {error.start})") from None
+        raise SchemaError(Problem(source, "", f"is not UTF-8 (byte {error.start})")) from None
     except json.JSONDecodeError as error:
-        raise SchemaError(f"{source}:{error.lineno}:{error.colno}", "", error.msg) from None
+        raise SchemaError(Problem(f"{source}:{error.lineno}:{error.colno}", "", error.msg)) from None
     except RecursionError:
-        raise SchemaError(source, "", "is nested too deeply") from None
+        raise SchemaError(Problem(source, "", "is nested too deeply")) from None
     except ValueError as error:  # an integer with thousands of digits
-        raise SchemaError(source, "", str(error)) from None
+        raise SchemaError(Problem(source, "", str(error))) from None
     return value
 
 
@@ -137,11 +139,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Duplicate:
 
 def _refuse_marks(value: Any, source: str, at: tuple[str | int, ...]) -> None:
     if isinstance(value, _Duplicate):
-        raise SchemaError(source, pointer(*at, value.key), "stands twice in one object")
+        raise SchemaError(Problem(source, pointer(*at, value.key), "stands twice in one object"))
     if isinstance(value, _Constant):
-        raise SchemaError(source, pointer(*at), f"is {value.name}, which JSON does not have")
+        raise SchemaError(Problem(source, pointer(*at), f"is {value.name}, which JSON does not have"))
     if isinstance(value, float) and isinf(value):
-        raise SchemaError(source, pointer(*at), "is larger than any number that can be sent")
+        raise SchemaError(Problem(source, pointer(*at), "is larger than any number that can be sent"))
     parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, part in parts:
         _refuse_marks(part, source, (*at, key))

@@ -4,17 +4,22 @@ The rules stand in ``codegen/README.md``. Nothing here depends on the Python or 
 reserved names are lists, not look-ups.
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from keyword import kwlist
-from typing import Any
 from unicodedata import normalize
 
+from .docs import field_doc, shortened
 from .errors import Problem, SchemaError
+from .literals import is_known
 from .normalise import Model
+from .plain import Plain
 
-_KEYWORDS = frozenset(kwlist)
+_KEYWORDS = frozenset(
+    "False None True and as assert async await break class continue def del elif else except finally for from global"
+    " if import in is lambda nonlocal not or pass raise return try while with yield".split()
+)
 
 _CLASS_NAMES = frozenset({"Input", "Output"})
 _IMPORTED = frozenset(
@@ -51,7 +56,7 @@ class Member:
     name: str
     wire: str
     doc: str
-    schema: dict[str, Any]
+    schema: Plain
     required: bool
 
 
@@ -62,6 +67,8 @@ class Shape:
     name: str
     doc: str
     members: tuple[Member, ...]
+    open: bool = False
+    """Whether it takes further fields that have no name here."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +90,7 @@ def name(models: Iterable[Model]) -> tuple[list[Module], list[Problem]]:
         try:
             module = _module(model)
         except SchemaError as error:
-            problems.append(error.problem)
+            problems.extend(error.problems)
             continue
         first = modules.setdefault(module.path, module)
         if first is not module:
@@ -124,7 +131,7 @@ def field_names(wires: Iterable[str]) -> dict[str, str]:
 
 
 def _identifier(wire: str) -> str:
-    if not (wire.isidentifier() and normalize("NFKC", wire) == wire):
+    if not (wire.isidentifier() and is_known(wire) and normalize("NFKC", wire) == wire):
         wire = re.sub(r"[^0-9A-Za-z_]+", "_", wire)
     if wire[:1].isdigit():
         wire = f"field_{wire}"
@@ -156,21 +163,19 @@ def _path(model: Model) -> tuple[str, ...]:
     if declared is None:
         return import_path(model.model_id)
     path = tuple(declared.split(".")) if isinstance(declared, str) else ()
-    if not path or any(_segment(segment) != segment for segment in path):
-        raise SchemaError(
-            model.source,
-            "/python_path",
-            f'is {declared!r}; it takes lower-case names with dots: "vendor.model_two.edit"',
-        )
+    if not path or any(not segment or _segment(segment) != segment for segment in path):
+        reason = f'is {declared!r}; it takes lower-case names with dots: "vendor.model_two.edit"'
+        raise SchemaError(Problem(model.source, "/python_path", reason))
     return path
 
 
-def _all_fields(schema: dict[str, Any]) -> Iterator[str]:
+def _all_fields(schema: Plain) -> Iterator[str]:
     """The Python names of all fields of a schema, however deep."""
     members = schema.get("properties", {})
     yield from field_names(members).values()
-    for member in (*members.values(), *(schema[key] for key in ("items",) if key in schema)):
-        yield from _all_fields(member)
+    inner = (schema[keyword] for keyword in ("items", "additionalProperties") if keyword in schema)
+    for part in (*members.values(), *inner, *schema.get("anyOf", ())):
+        yield from _all_fields(part)
 
 
 class _Shapes:
@@ -179,30 +184,47 @@ class _Shapes:
     def __init__(self, *, prefix: str, taken: Iterable[str]) -> None:
         self._prefix = prefix
         self._taken = set(taken)
+        self._shared: dict[str, str] = {}
         self.made: list[Shape] = []
 
-    def add(self, schema: dict[str, Any], class_name: str) -> None:
+    def add(self, schema: Plain, class_name: str) -> None:
         names = field_names(schema["properties"])
-        required = schema.get("required", ())
         members = tuple(
-            Member(names[wire], wire, member.get("description", ""), self._hoisted(member, wire), wire in required)
-            for wire, member in schema["properties"].items()
+            Member(names[wire], wire, field_doc(part, wire), self._hoisted(part, wire), wire in schema["required"])
+            for wire, part in schema["properties"].items()
         )
-        self.made.append(Shape(class_name, schema.get("description", ""), members))
+        doc = shortened(schema.get("description", ""))
+        self.made.append(Shape(class_name, doc, members, "additionalProperties" in schema))
 
-    def _hoisted(self, schema: dict[str, Any], wire: str, *, one_of_many: bool = False) -> dict[str, Any]:
+    def _hoisted(self, schema: Plain, wire: str, *, one_of_many: bool = False) -> Plain:
+        """The schema with a reference to a class in the place of every object with properties."""
+        if "anyOf" in schema:
+            return {
+                **schema,
+                "anyOf": [self._hoisted(option, wire, one_of_many=one_of_many) for option in schema["anyOf"]],
+            }
         if "items" in schema:
-            schema = {**schema, "items": self._hoisted(schema["items"], wire, one_of_many=True)}
-        if "properties" not in schema:
-            return schema
-        class_name = self._class_name(wire, one_of_many)
-        self.add(schema, class_name)
-        reference: dict[str, Any] = {"$ref": f"#/$defs/{class_name}"}
-        return {"anyOf": [reference, {"type": "null"}]} if "null" in schema["type"] else reference
+            return {**schema, "items": self._hoisted(schema["items"], wire, one_of_many=True)}
+        if "properties" in schema:
+            return {"$ref": f"#/$defs/{self._class_of(schema, wire, one_of_many)}"}
+        if "additionalProperties" in schema:
+            further = self._hoisted(schema["additionalProperties"], wire, one_of_many=True)
+            return {**schema, "additionalProperties": further}
+        return schema
 
-    def _class_name(self, wire: str, one_of_many: bool) -> str:
+    def _class_of(self, schema: Plain, wire: str, one_of_many: bool) -> str:
+        """A class of its own, or that of the same definition met before."""
+        key = json.dumps({key: value for key, value in schema.items() if key not in ("description", "default")})
+        if "class" in schema and key in self._shared:
+            return self._shared[key]
+        class_name = self._class_name(schema["class"]) if "class" in schema else self._class_name(wire, one_of_many)
+        self._shared[key] = class_name
+        self.add(schema, class_name)
+        return class_name
+
+    def _class_name(self, words_in: str, one_of_many: bool = False) -> str:
         """``"loras"``, one of many -> ``"Lora"``."""
-        words = [word for word in re.split(r"[^0-9A-Za-z]+", wire) if word]
+        words = [word for word in re.split(r"[^0-9A-Za-z]+", words_in) if word]
         if words and one_of_many:
             words[-1] = _singular(words[-1])
         camel = "".join(word[0].upper() + word[1:] for word in words) or "Item"

@@ -1,76 +1,135 @@
-"""What a published schema means, decided here and nowhere else: RunComfy's dialect in, plain JSON Schema out.
+"""What a schema file means, decided here and nowhere else: RunComfy's dialect in, plain schemas out.
 
-Only the keywords named below go on, so nothing that a schema says can reach datamodel-code-generator unseen. The table
-in ``codegen/README.md`` lists every row of the dialect.
+The table in ``codegen/README.md`` lists every row of the dialect. Only known keywords get through, so nothing that a
+schema says can reach datamodel-code-generator unseen.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
-from pydantic_core import SchemaError as CoreSchemaError
-from pydantic_core import SchemaValidator, core_schema
-
-from .docs import field_doc
-from .errors import SchemaError, pointer
+from .errors import Place, Problem, Report, SchemaError
 from .load import GENERIC_OUTPUT_SCHEMA, ModelSchema
+from .plain import Plain, options, union
+from .reader import Reader
 
-MAX_DEPTH = 20
-Check = Callable[[object, tuple[str | int, ...]], Any]
-"""Gives a keyword's value back, or raises a `SchemaError` with its place."""
-
-_TYPES = {
-    "string": "string",
-    "str": "string",
-    "integer": "integer",
-    "int": "integer",
-    "number": "number",
-    "float": "number",
-    "double": "number",
-    "boolean": "boolean",
-    "bool": "boolean",
-    "array": "array",
-    "list": "array",
-    "object": "object",
-    "dict": "object",
-    "null": "null",
-}
-_MEDIA_LISTS = ("image_uris", "video_uris", "audio_uris")
-_NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
-_UNSUPPORTED = ("$ref", "anyOf", "oneOf", "allOf", "not", "if", "const", "patternProperties")
+_ENVELOPE = {"request_id", "status", "created_at", "finished_at", "cost", "error"}
+"""What stands beside ``output`` in the body of a result."""
+BARE_OUTPUT = "output"
+"""The field of an output that is no object, but one string or list."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """One model in plain JSON Schema. Every ``description`` is the finished docstring of its field."""
+    """One model in plain schemas."""
 
     model_id: str
     source: str
     title: str
     description: str
     price: str
-    input: dict[str, Any]
-    output: dict[str, Any]
+    input: Plain
+    """Always an object with ``properties`` and ``required``."""
+    output: Plain
+    """The same."""
     entry: dict[str, Any]
+    findings: tuple[Problem, ...]
+    """What is doubtful in the file, and what is done about it."""
 
 
 def normalise(schema: ModelSchema) -> Model:
-    """Give one schema its plain meaning, or raise a `SchemaError` that says where it has none."""
+    """Give one schema its plain meaning, or raise a `SchemaError` with everything that has none."""
     entry = schema.entry
-    wrapped = entry.get("output_schema") or GENERIC_OUTPUT_SCHEMA
-    # The API's pages print the output schema below one key "output".
-    unwrapped = wrapped["output"] if list(wrapped) == ["output"] else wrapped
-    at_output = ("output_schema", "output") if unwrapped is not wrapped else ("output_schema",)
+    report = Report(schema.source)
+    problems: list[Problem] = []
+    input_ = _root(entry, ("input_schema",), entry["input_schema"], report, problems, is_input=True)
+    published, at = _output_schema(entry)
+    output = _root(entry, at, published, report, problems, is_input=False)
+    if problems:
+        raise SchemaError(*problems)
     return Model(
         model_id=schema.model_id,
         source=schema.source,
         title=_text(entry.get("display_name")),
         description=_text(entry.get("description")),
         price=_price(entry),
-        input=_Reader(schema.source, is_input=True).root(entry["input_schema"], ("input_schema",)),
-        output=_Reader(schema.source, is_input=False).root(unwrapped, at_output),
+        input=input_,
+        output=output,
         entry={"model_id": schema.model_id, **entry},
+        findings=tuple(report.findings),
     )
+
+
+def _root(
+    entry: dict[str, Any], at: Place, schema: object, report: Report, problems: list[Problem], *, is_input: bool
+) -> Plain:
+    reader = Reader(entry, at, is_input, report)
+    try:
+        plain = reader.read(_object(schema), at)
+        objects = [option for option in options(plain) if _is_object(option)]
+        others = [option for option in options(plain) if not _is_object(option) and option != {"type": "null"}]
+        if is_input:
+            return _input(plain, objects, others, at, report)
+        if others:  # no object, but one string or list: it gets a field
+            objects.append({"properties": {BARE_OUTPUT: union(others)}, "required": []})
+        return {**plain, **_one(objects)}
+    except SchemaError as error:
+        problems.extend(error.problems)
+        return {}
+    finally:
+        problems.extend(reader.problems)
+
+
+def _input(plain: Plain, objects: list[Plain], others: list[Plain], at: Place, report: Report) -> Plain:
+    if others or not objects:
+        kind = (others or [{"type": "null"}])[0].get("type", "any value")
+        report.fail((*at, "type"), f"is {kind!r}; only an object can be the whole of an input")
+    if len(objects) > 1:
+        report.note(at, "has alternatives; their fields can be set together, and which go together is left to the API")
+    one = _one(objects)
+    if not one["properties"]:
+        report.note(at, "has no properties; nothing can be set")
+    return {key: value for key, value in {**plain, **one}.items() if key not in ("anyOf", "additionalProperties")}
+
+
+def _object(schema: object) -> object:
+    """The title of a root is decoration: "Input", or the key of a translation. Its type may be missing."""
+    if not isinstance(schema, dict):
+        return schema
+    typed = (
+        {"type": "object"} if not {"type", "anyOf", "oneOf", "allOf", "$ref", "enum", "const"} & schema.keys() else {}
+    )
+    return {**typed, **schema, "title": ""}
+
+
+def _is_object(plain: Plain) -> bool:
+    return plain.get("type") == "object"
+
+
+def _one(objects: list[Plain]) -> Plain:
+    """Alternatives of objects as one with all their fields; required is what all of them require."""
+    names = dict.fromkeys(name for option in objects for name in option.get("properties", {}))
+    members = {
+        name: union([option["properties"][name] for option in objects if name in option.get("properties", {})])
+        for name in names
+    }
+    required = [name for name in names if all(name in option.get("required", ()) for option in objects)]
+    return {"type": "object", "properties": members, "required": required}
+
+
+def _output_schema(entry: dict[str, Any]) -> tuple[object, Place]:
+    """The schema of what a result has below ``output``.
+
+    The API's pages print it below one key ``output``; it may as well stand alone, or inside the schema of a result.
+    """
+    published = entry.get("output_schema") or GENERIC_OUTPUT_SCHEMA
+    if set(published) == {"output"}:
+        return published["output"], ("output_schema", "output")
+    members = published.get("properties")
+    if isinstance(members, dict) and "output" in members and members.keys() <= {"output", *_ENVELOPE}:
+        inner = members["output"]
+        if members.keys() > {"output"} or (isinstance(inner, dict) and "properties" in inner):
+            return inner, ("output_schema", "properties", "output")
+    return published, ("output_schema",)
 
 
 def _text(value: object) -> str:
@@ -83,148 +142,3 @@ def _price(entry: dict[str, Any]) -> str:
         return ""
     unit = _text(entry.get("price_unit")) or "request"
     return f"{price} USD per {unit}, as published when this module was generated."
-
-
-@dataclass(frozen=True)
-class _Reader:
-    source: str
-    is_input: bool
-
-    def root(self, schema: object, at: tuple[str | int, ...]) -> dict[str, Any]:
-        if not isinstance(schema, dict):
-            self.fail(at, "is not an object")
-        # The title of the whole is decoration: "Input", or the key of a translation.
-        plain = self.read({"type": "object", **schema, "title": ""}, at)
-        if plain.get("type") != "object":
-            self.fail((*at, "type"), f"is {schema.get('type')!r}; only an object can be the whole of it")
-        return {"properties": {}, **plain}
-
-    def read(self, schema: object, at: tuple[str | int, ...], name: str = "") -> dict[str, Any]:
-        if not isinstance(schema, dict):
-            self.fail(at, "is not an object")
-        if len(at) > 2 * MAX_DEPTH:
-            self.fail(at, f"is nested more than {MAX_DEPTH} deep")
-        for keyword in _UNSUPPORTED:
-            if keyword in schema:
-                self.fail((*at, keyword), "is not supported")
-        doc = field_doc(schema, name)
-        types = self.types(schema, at)
-        plain: dict[str, Any] = {
-            **({"description": doc} if doc else {}),
-            **({"type": types[0] if len(types) == 1 else types} if types else {}),
-            **self.limits(schema, types, at),
-        }
-        if "array" in types:
-            plain["items"] = self.items(schema, at)
-        if "object" in types and schema.get("properties"):
-            plain |= self.members(schema, at)
-        return plain if self.is_input else _open(plain)
-
-    def limits(self, schema: dict[str, Any], types: list[str], at: tuple[str | int, ...]) -> dict[str, Any]:
-        checks = {keyword: check for kind in types for keyword, check in self.checks(kind).items()}
-        if "enum" in schema:
-            if set(types) & {"array", "object"}:
-                self.fail((*at, "enum"), "is not supported for lists and objects")
-            checks["enum"] = self.enum
-        return {
-            keyword: check(schema[keyword], (*at, keyword)) for keyword, check in checks.items() if keyword in schema
-        }
-
-    def checks(self, kind: str) -> dict[str, Check]:
-        """What limits a value of one type; other keywords say nothing about it."""
-        numbers: dict[str, Check] = {**dict.fromkeys(_NUMBERS, self.number), "multipleOf": self.divisor}
-        by_kind: dict[str, dict[str, Check]] = {
-            "integer": numbers,
-            "number": numbers,
-            "string": {"minLength": self.count, "maxLength": self.count, "pattern": self.pattern},
-            "array": {"minItems": self.count, "maxItems": self.count},
-        }
-        return by_kind.get(kind, {})
-
-    def types(self, schema: dict[str, Any], at: tuple[str | int, ...]) -> list[str]:
-        declared = schema.get("type")
-        if declared is None:
-            implied = {"properties": "object", "items": "array"}
-            return [kind for keyword, kind in implied.items() if keyword in schema][:1]
-        found = []
-        for name in declared if isinstance(declared, list) else [declared]:
-            kind = _TYPES.get(name.lower()) if isinstance(name, str) else None
-            if kind is None:
-                self.fail((*at, "type"), f"is {name!r}; known are {', '.join(_TYPES)}")
-            if kind not in found:
-                found.append(kind)
-        if len([kind for kind in found if kind != "null"]) > 1:
-            self.fail((*at, "type"), f"is {declared!r}; more than one type beside null is not supported")
-        return found
-
-    def enum(self, values: object, at: tuple[str | int, ...]) -> list[Any]:
-        if not isinstance(values, list) or not values:
-            self.fail(at, "is not a list of values")
-        kept: list[Any] = []
-        for index, value in enumerate(values):
-            if not isinstance(value, str | int | None):
-                self.fail((*at, index), f"is {value!r}; an enum value is a string, an integer, a boolean or null")
-            self.sendable(value, (*at, index))
-            if not any(value == other and type(value) is type(other) for other in kept):
-                kept.append(value)
-        return kept
-
-    def pattern(self, value: object, at: tuple[str | int, ...]) -> str:
-        if not isinstance(value, str):
-            self.fail(at, "is not a string")
-        try:  # the engine that will check inputs against it; look-arounds are beyond it
-            SchemaValidator(core_schema.str_schema(pattern=value))
-        except CoreSchemaError as error:
-            self.fail(at, f"is no regular expression that can be checked: {' '.join(str(error).split())}")
-        return value
-
-    def number(self, value: object, at: tuple[str | int, ...]) -> int | float:
-        if not isinstance(value, int | float) or isinstance(value, bool):
-            self.fail(at, f"is {value!r}, not a number")
-        return value
-
-    def divisor(self, value: object, at: tuple[str | int, ...]) -> int | float:
-        number = self.number(value, at)
-        if number <= 0:
-            self.fail(at, f"is {value!r}, not above zero")
-        return number
-
-    def count(self, value: object, at: tuple[str | int, ...]) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            self.fail(at, f"is {value!r}, not a count")
-        return value
-
-    def items(self, schema: dict[str, Any], at: tuple[str | int, ...]) -> dict[str, Any]:
-        if "items" in schema:
-            return self.read(schema["items"], (*at, "items"))
-        # Catalog schemas may leave out the items of a list of media; its format still says what they are.
-        return {"type": "string"} if schema.get("format") in _MEDIA_LISTS else {}
-
-    def members(self, schema: dict[str, Any], at: tuple[str | int, ...]) -> dict[str, Any]:
-        properties = schema["properties"]
-        if not isinstance(properties, dict):
-            self.fail((*at, "properties"), "is not an object")
-        required = schema.get("required", [])
-        if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
-            self.fail((*at, "required"), "is not a list of names")
-        for name in properties:
-            self.sendable(name, (*at, "properties", name))
-        return {
-            "properties": {
-                name: self.read(member, (*at, "properties", name), name) for name, member in properties.items()
-            },
-            # A catalog schema may require a name that is no property: nobody could ever send it.
-            "required": [name for name in properties if name in required and self.is_input],
-        }
-
-    def sendable(self, value: object, at: tuple[str | int, ...]) -> None:
-        if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
-            self.fail(at, f"{value!r} holds half a surrogate pair, which cannot be sent")
-
-    def fail(self, at: tuple[str | int, ...], reason: str) -> NoReturn:
-        raise SchemaError(self.source, pointer(*at), reason)
-
-
-def _open(plain: dict[str, Any]) -> dict[str, Any]:
-    """An output keeps values that its schema does not name and does not enforce limits: it has been paid for."""
-    return {key: value for key, value in plain.items() if key in ("description", "type", "items", "properties")}

@@ -1,15 +1,44 @@
 """The stages in a row: a folder of schemas in, the whole package out as a `Tree`. Nothing is written here."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from .classes import classes
-from .errors import GenerationError, SchemaError
+from .errors import GenerationError, Problem, SchemaError
 from .formatting import Tree, format_tree
-from .load import load
-from .naming import name
+from .load import ModelSchema, load
+from .naming import Module, name
 from .normalise import normalise
 from .render import data, render, runtime
 from .verify import verify
+
+
+@dataclass(frozen=True)
+class Understood:
+    """What a folder of schemas says: the models that are fine, and everything that there is to say about the files."""
+
+    modules: list[Module]
+    problems: list[Problem]
+    """What keeps a file from being used."""
+    findings: list[Problem]
+    """What is doubtful, and what is done about it."""
+
+
+def understand(schemas: Iterable[ModelSchema], problems: Iterable[Problem] = ()) -> Understood:
+    """Normalise and name what `load` has read; its problems come first."""
+    problems = list(problems)
+    models = []
+    findings: list[Problem] = []
+    for schema in schemas:
+        try:
+            models.append(normalise(schema))
+        except SchemaError as error:
+            problems.extend(error.problems)
+        else:
+            findings.extend(models[-1].findings)
+    modules, clashes = name(models)
+    return Understood(modules, sorted({*problems, *clashes}), sorted(set(findings)))
 
 
 def build(schemas: Path, package: str) -> Tree:
@@ -18,16 +47,14 @@ def build(schemas: Path, package: str) -> Tree:
     Raises:
         GenerationError: with everything that is wrong in all files.
     """
-    loaded, problems = load(schemas)
-    models = []
-    for schema in loaded:
-        try:
-            models.append(normalise(schema))
-        except SchemaError as error:
-            problems.append(error.problem)
-    modules, clashes = name(models)
-    if problems or clashes:
-        raise GenerationError([*problems, *clashes])
+    understood = understand(*load(schemas))
+    if understood.problems:
+        raise GenerationError(understood.problems)
+    return print_package(understood.modules, package)
+
+
+def print_package(modules: Iterable[Module], package: str) -> Tree:
+    """The whole package of some models."""
     codes = [classes(module) for module in modules]
     rendered = render(codes, package)
     for path, text in rendered.items():

@@ -5,6 +5,7 @@ constants and the four endpoint functions does not get past it.
 """
 
 import ast
+from collections.abc import Iterator
 
 _ALLOWED = (
     *(ast.Module, ast.ImportFrom, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef),
@@ -13,9 +14,19 @@ _ALLOWED = (
     *(ast.BinOp, ast.UnaryOp, ast.BitOr, ast.USub),
     *(ast.Load, ast.Store, ast.alias, ast.arguments, ast.arg, ast.keyword),
 )
-_IMPORTED = {"collections.abc", "pydantic", "typing"}
-_RUNTIME = ("Endpoint", "run", "run_async", "submit", "submit_async")
-_CALLED = {"Field", "Input", *(f"_runtime.{name}" for name in _RUNTIME)}
+_IMPORTED = {
+    "collections.abc": {"Mapping", "Sequence"},
+    "pydantic": {"Field", "StrictBool", "StrictFloat", "StrictInt", "StrictStr"},
+    "typing": {"Annotated", "Any", "ClassVar", "Literal"},
+}
+_BUILTINS = {"bool", "dict", "float", "int", "list", "str"}
+_CONSTANTS = {"MODEL_ID", "__all__"}
+_CALLED_OF_RUNTIME = {"Endpoint", "Media", "MediaRule", "one_of", "run", "run_async", "submit", "submit_async"}
+_OF_RUNTIME = _CALLED_OF_RUNTIME | {
+    *("AsyncClient", "AsyncJob", "Client", "Job", "exact", "unique"),
+    *("Input", "InputObject", "OpenInputObject", "Output", "OutputObject"),
+}
+_CALLED = {"Field", "Input", *(f"_runtime.{name}" for name in _CALLED_OF_RUNTIME)}
 
 
 class UnsafeCode(Exception):
@@ -28,22 +39,36 @@ def verify(path: str, text: str, package: str) -> None:
         tree = ast.parse(text.encode())  # as Python will read the file, with the encoding that it declares
     except (SyntaxError, ValueError, RecursionError) as error:
         raise UnsafeCode(f"{path}: does not parse: {error}") from error
+    known = _BUILTINS | _CONSTANTS | {"_runtime"}.union(*_IMPORTED.values(), _defined(tree))
     for node in ast.walk(tree):
-        if reason := _objection(node, package):
+        if reason := _objection(node, package, known):
             raise UnsafeCode(f"{path}:{getattr(node, 'lineno', 0)}: {reason}")
 
 
-def _objection(node: ast.AST, package: str) -> str | None:
+def _defined(tree: ast.Module) -> Iterator[str]:
+    """The module's own classes and the parameters of its functions."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.arg):
+            yield node.arg
+
+
+def _objection(node: ast.AST, package: str, known: set[str]) -> str | None:
     match node:
-        case ast.ImportFrom(module=module, names=names, level=level):
-            if level == 0 and module in _IMPORTED:
-                return None
-            if level == 0 and module == package and [alias.name for alias in names] == ["_runtime"]:
-                return None
-            return f"imports from {'.' * level}{module}"
-        case ast.Call(func=function):
-            called = ast.unparse(function)
-            return None if called in _CALLED else f"calls {called}"
+        case ast.ImportFrom(module=module, names=aliases, level=level):
+            names = {alias.name for alias in aliases if alias.asname is None or alias.asname == alias.name}
+            allowed = {"_runtime"} if module == package else _IMPORTED.get(module or "", set())
+            fine = level == 0 and len(names) == len(aliases) and names <= allowed
+            return None if fine else f"imports {ast.unparse(node)}"
+        case ast.Call(func=function) if (called := ast.unparse(function)) not in _CALLED:
+            return f"calls {called}"
+        case ast.Attribute() if not (ast.unparse(node.value) == "_runtime" and node.attr in _OF_RUNTIME):
+            return f"reads {ast.unparse(node)}"
+        case ast.Name(id=name, ctx=ast.Load()) if name not in known:
+            return f"reads {name}"
+        case ast.Assign(targets=targets) if not {ast.unparse(target) for target in targets} <= _CONSTANTS:
+            return f"assigns {ast.unparse(node)}"
         case ast.Expr(value=value) if not isinstance(value, ast.Constant):
             return "is a statement without effect"
         case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef() if node.decorator_list:

@@ -10,7 +10,15 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic_core import PydanticCustomError
 
 from ._errors import InputProblem, InputValidationError
 from ._outputs import Output
@@ -29,11 +37,38 @@ def _same_type(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
     found = read(value)
     if isinstance(value, type(found)) and isinstance(value, bool) is isinstance(found, bool):
         return found
-    raise ValueError(f"must be exactly {found!r}, of type {type(found).__name__}")
+    raise PydanticCustomError(
+        "exact", "Input should be exactly {found}, of type {type}", {"found": repr(found), "type": type(found).__name__}
+    )
 
 
 exact = WrapValidator(_same_type)
 """For an enum with other values than strings: Python finds 5.0 equal to 5 and True equal to 1, the API need not."""
+
+
+def one_of(*values: float) -> AfterValidator:
+    """For an enum of numbers that no Literal can hold: fractions, and integers beyond 64 bits."""
+
+    def check(value: float) -> float:
+        if value in values:
+            return value
+        raise PydanticCustomError("one_of", "Input should be one of {values}", {"values": ", ".join(map(repr, values))})
+
+    return AfterValidator(check)
+
+
+def _without_repeats(items: Sequence[Any]) -> Sequence[Any]:
+    seen: set[str] = set()
+    for index, item in enumerate(items):
+        text = json.dumps(_sent(item), sort_keys=True, default=repr)
+        if text in seen:
+            raise PydanticCustomError("unique", "Item {index} stands in the list already", {"index": index})
+        seen.add(text)
+    return items
+
+
+unique = AfterValidator(_without_repeats)
+"""For a list in which no item may stand twice."""
 
 
 class InputObject(BaseModel):
@@ -79,6 +114,12 @@ class InputObject(BaseModel):
                 raise _invalid(cls, error) from None
 
 
+class OpenInputObject(InputObject):
+    """An object inside an input that takes further fields, which the API checks; a dict can have them."""
+
+    model_config = ConfigDict(extra="allow")
+
+
 class Input(InputObject, Generic[OutT]):
     """A request to one model as a value: it can be compared, stored, reloaded, and run by any client."""
 
@@ -114,7 +155,7 @@ def _sent(value: Any) -> Any:
             if name in value.model_fields_set
             and ((field_value := getattr(value, name)) is not None or fields[name].is_required())
         }
-        return sent | (value.model_extra or {})
+        return sent | _sent(value.model_extra or {})
     if isinstance(value, Mapping):
         return {key: _sent(item) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):

@@ -30,7 +30,9 @@ __all__ = [
     "Job",
     "JobCancelledError",
     "JobFailedError",
+    "Media",
     "MediaOutput",
+    "MediaRule",
     "NotFoundError",
     "Output",
     "PermissionDeniedError",
@@ -41,6 +43,7 @@ __all__ = [
     "UnprocessableEntityError",
     "WaitTimeoutError",
     "__version__",
+    "media_fields",
 ]
 
 if TYPE_CHECKING:
@@ -66,6 +69,9 @@ if TYPE_CHECKING:
     from ._errors import SubmissionOutcomeUnknown as SubmissionOutcomeUnknown
     from ._errors import UnprocessableEntityError as UnprocessableEntityError
     from ._errors import WaitTimeoutError as WaitTimeoutError
+    from ._media import Media as Media
+    from ._media import MediaRule as MediaRule
+    from ._media import media_fields as media_fields
     from ._outputs import MediaOutput as MediaOutput
     from ._outputs import Output as Output
     from ._status import Status as Status
@@ -75,9 +81,12 @@ _MODULES = {
     "AsyncJob": "._async_client",
     "Client": "._client",
     "Job": "._client",
+    "Media": "._media",
     "MediaOutput": "._outputs",
+    "MediaRule": "._media",
     "Output": "._outputs",
     "Status": "._status",
+    "media_fields": "._media",
 }
 
 

@@ -3,7 +3,8 @@
 from ._async_client import AsyncClient, AsyncJob
 from ._client import Client, Job
 from ._endpoints import run, run_async, submit, submit_async
-from ._inputs import Endpoint, Input, InputObject, exact
+from ._inputs import Endpoint, Input, InputObject, OpenInputObject, exact, one_of, unique
+from ._media import Media, MediaRule
 from ._outputs import Output, OutputObject
 
 __all__ = [
@@ -14,11 +15,16 @@ __all__ = [
     "Input",
     "InputObject",
     "Job",
+    "Media",
+    "MediaRule",
+    "OpenInputObject",
     "Output",
     "OutputObject",
     "exact",
+    "one_of",
     "run",
     "run_async",
     "submit",
     "submit_async",
+    "unique",
 ]

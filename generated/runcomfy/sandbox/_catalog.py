@@ -3,7 +3,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator, ValidationError, validators
+from referencing import Registry
+from referencing.exceptions import Unresolvable
 
 
 def _multiple_of(validator: Any, divisor: Any, value: Any, schema: Any) -> Iterator[ValidationError]:
@@ -48,8 +50,14 @@ _ALIASES = {
     "list": "array",
     "dict": "object",
 }
+_TYPES = {"string", "integer", "number", "boolean", "array", "object", "null"}
+_BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+_COUNTS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties")
 _GENERIC_OUTPUT = {
-    kind: {"type": "string", "format": "uri"} for kind in ("image", "video", "images", "videos", "audio", "audios")
+    "type": "object",
+    "properties": {
+        kind: {"type": "string", "format": "uri"} for kind in ("image", "video", "images", "videos", "audio", "audios")
+    },
 }
 
 
@@ -82,15 +90,26 @@ class Model:
         return "image"
 
     @cached_property
-    def validator(self) -> Draft202012Validator:
-        validator: Draft202012Validator = _Validator(standard({"type": "object", **self.entry["input_schema"]}))
+    def _validator(self) -> Draft202012Validator:
+        schema = standard({"type": "object", **self.entry["input_schema"]})
+        # An empty registry: a reference to anywhere else is not followed.
+        validator: Draft202012Validator = _Validator(schema, registry=Registry())
         return validator
 
+    def problems(self, arguments: Any) -> list[ValidationError]:
+        """What is wrong with a body; nothing is known of one whose schema refers to nowhere or to itself."""
+        try:
+            return list(self._validator.iter_errors(arguments))
+        except (Unresolvable, RecursionError):
+            return []
+
     @property
-    def output_properties(self) -> dict[str, Any]:
-        schema = self.entry.get("output_schema") or {}
-        schema = schema.get("output", schema)
-        return dict(schema.get("properties") or _GENERIC_OUTPUT)
+    def output_schema(self) -> Any:
+        """The schema of what a result has below ``output``."""
+        schema = self.entry.get("output_schema") or _GENERIC_OUTPUT
+        if isinstance(schema, dict) and "output" in schema and "type" not in schema:
+            return schema["output"]
+        return schema
 
     def with_defaults(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """The arguments as the model gets them: what the caller left out is filled from the schema."""
@@ -126,21 +145,60 @@ def read(folder: Path) -> dict[str, Model]:
 
 
 def standard(schema: Any) -> Any:
-    """A schema of RunComfy's dialect as standard JSON Schema, as far as checking a body needs it."""
-    if isinstance(schema, list):
-        return [standard(part) for part in schema]
+    """A schema of RunComfy's dialect as standard JSON Schema, as far as checking a body needs it.
+
+    What has no meaning as it stands checks nothing.
+    """
     if not isinstance(schema, dict):
-        return schema
-    plain = dict(schema)
-    if "type" in plain:
-        kinds = plain["type"] if isinstance(plain["type"], list) else [plain["type"]]
-        plain["type"] = [_ALIASES.get(str(kind).lower(), str(kind).lower()) for kind in kinds]
-    properties = plain.get("properties")
-    properties = properties if isinstance(properties, dict) else {}
-    plain["properties"] = {name: standard(part) for name, part in properties.items()}
+        return schema is not False
+    plain = {key: check(schema[key]) for key, check in _CHECKS.items() if key in schema}
+    plain |= {key: schema[key] for key in _BOUNDS if _is_number(schema.get(key))}
+    plain |= {key: int(schema[key]) for key in _COUNTS if _is_number(schema.get(key)) and schema[key] >= 0}
+    for bound in ("Minimum", "Maximum"):  # until draft 4, a flag beside the bound
+        if schema.get(f"exclusive{bound}") is True and bound.lower() in plain:
+            plain[f"exclusive{bound}"] = plain.pop(bound.lower())
+    if _is_number(schema.get("multipleOf")) and schema["multipleOf"] > 0:
+        plain["multipleOf"] = schema["multipleOf"]
+    if "enum" in plain or "const" in plain:
+        kinds = []  # the values decide
+    else:
+        declared = schema["type"] if isinstance(schema.get("type"), list) else [schema.get("type")]
+        kinds = [_ALIASES.get(str(kind).lower(), str(kind).lower()) for kind in declared]
+    if schema.get("nullable") is True:
+        kinds = [*kinds, "null"] if kinds else []
+        plain |= {"enum": [*plain["enum"], None]} if "enum" in plain else {}
+    if kinds and set(kinds) <= _TYPES:
+        plain["type"] = kinds
+    members = schema.get("properties")
+    members = members if isinstance(members, dict) else {}
+    required = schema.get("required")
+    names = [name for name in required if isinstance(name, str)] if isinstance(required, list) else []
+    names += [name for name, part in members.items() if isinstance(part, dict) and part.get("required") is True]
     # Some schemas require a name that is no property; nobody could ever send it.
-    plain["required"] = [name for name in plain.get("required") or () if name in properties]
-    for keyword in ("items", "anyOf", "oneOf", "allOf", "additionalProperties"):
-        if keyword in plain:
-            plain[keyword] = standard(plain[keyword])
+    plain["required"] = [name for name in dict.fromkeys(names) if name in members]
     return plain
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 10**300
+
+
+def _each(schemas: Any) -> Any:
+    return [standard(part) for part in schemas] if isinstance(schemas, list) and schemas else [True]
+
+
+def _named(schemas: Any) -> Any:
+    return {name: standard(part) for name, part in schemas.items()} if isinstance(schemas, dict) else {}
+
+
+_CHECKS: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("properties", "$defs", "definitions"), _named),
+    **dict.fromkeys(("anyOf", "oneOf", "allOf"), _each),
+    "additionalProperties": standard,
+    "items": lambda schema: standard(schema) if not isinstance(schema, list) else True,
+    "enum": lambda values: values if isinstance(values, list) else [values],
+    "const": lambda value: value,
+    "pattern": str,
+    "uniqueItems": lambda flag: flag is True,
+    "$ref": lambda reference: reference if isinstance(reference, str) and reference.startswith("#") else "#/$defs/none",
+}

@@ -158,13 +158,12 @@ async def _submit(state: State, request: Request, token: str) -> Response:
         arguments = json.loads(await request.body())
     except (ValueError, RecursionError):
         return _error(400, 400001, "The body is not JSON.")
-    problems = [
+    problems: list[dict[str, Any]] = [
         {"loc": ["body", *error.absolute_path], "msg": error.message, "type": error.validator}
-        for error in model.validator.iter_errors(arguments)
+        for error in model.problems(arguments)
     ]
     if problems:
-        words = (": ".join(filter(None, (".".join(map(str, item["loc"][1:])), item["msg"]))) for item in problems)
-        return _error(422, 422001, "; ".join(words), problems)
+        return _error(422, 422001, "; ".join(map(_words, problems)), problems)
     if state.balance < model.price:
         return _error(402, 400002, "The balance is too low.")
     state.balance -= model.price
@@ -173,6 +172,10 @@ async def _submit(state: State, request: Request, token: str) -> Response:
     base = f"{request.base_url}v1/requests/{job.id}"
     urls = {f"{name}_url": f"{base}/{name}" for name in ("status", "result", "cancel")}
     return _json({"request_id": job.id, **urls})
+
+
+def _words(problem: dict[str, Any]) -> str:
+    return ": ".join(filter(None, (".".join(map(str, problem["loc"][1:])), problem["msg"])))
 
 
 def _find(state: State, request: Request, token: str) -> Job | Response:
@@ -210,23 +213,25 @@ async def _result(state: State, request: Request, token: str) -> Response:
     return _json(body)
 
 
-def _output(job: Job, base: str) -> dict[str, Any]:
-    kind, properties = job.model.kind, job.model.output_properties
+def _output(job: Job, base: str) -> Any:
+    kind, schema = job.model.kind, job.model.output_schema
     suffix = {"image": "png", "video": "gif", "audio": "wav"}[kind]
     url = f"{base}outputs/{job.id}/output.{suffix}"
-    if kind in properties:
-        return {kind: url}
-    if f"{kind}s" in properties:
-        return {f"{kind}s": [url]}
-    return {name: _sample(schema, url) for name, schema in properties.items()}
+    properties = schema.get("properties") if isinstance(schema, dict) else None
+    if isinstance(properties, dict):
+        if kind in properties:
+            return {kind: _sample(properties[kind], url)}
+        if f"{kind}s" in properties:
+            return {f"{kind}s": [url]}
+    return _sample(schema, url)
 
 
 def _sample(schema: Any, url: str) -> Any:
-    """A value for a property of an output schema that has none of the usual names."""
-    kind = schema.get("type") if isinstance(schema, dict) else None
-    if kind == "array":
+    """A value for a schema whose own name says nothing of the medium."""
+    kind = str(schema.get("type")).lower() if isinstance(schema, dict) else None
+    if kind in ("array", "list"):
         return [_sample(schema.get("items"), url)]
-    if kind == "object":
+    if kind in ("object", "dict") or "properties" in (schema if isinstance(schema, dict) else ()):
         return {name: _sample(part, url) for name, part in (schema.get("properties") or {}).items()}
     return {"integer": 0, "int": 0, "number": 0.0, "float": 0.0, "boolean": False, "bool": False}.get(str(kind), url)
 

@@ -31,7 +31,7 @@ MODEL_ID = "acme/class-names"
 
 
 class OutputCamera_2(_runtime.OutputObject):
-    """Camera."""
+    """An object inside the output."""
 
     zoom: float | None = None
     """Zoom."""
@@ -47,7 +47,7 @@ class Output(_runtime.Output):
 
 
 class Camera_2(_runtime.InputObject):
-    """Camera."""
+    """An object inside the input."""
 
     zoom: StrictFloat | None = None
     """Zoom."""
@@ -63,42 +63,42 @@ class Lora_3(_runtime.InputObject):
 
 
 class Lora2(_runtime.InputObject):
-    """Lora 2."""
+    """An object inside the input."""
 
     x: StrictInt | None = None
     """X."""
 
 
 class Output_2(_runtime.InputObject):
-    """Output."""
+    """An object inside the input."""
 
     y: StrictStr | None = None
     """Y."""
 
 
 class Literal_2(_runtime.InputObject):
-    """Literal."""
+    """An object inside the input."""
 
     z: StrictStr | None = None
     """Z."""
 
 
 class F0(_runtime.InputObject):
-    """F0."""
+    """An object inside the input."""
 
     C0: StrictStr | None = None
     """C0."""
 
 
 class Object2nd(_runtime.InputObject):
-    """2nd."""
+    """An object inside the input."""
 
     a: StrictStr | None = None
     """A."""
 
 
 class Item(_runtime.InputObject):
-    """!."""
+    """An object inside the input."""
 
     b: StrictStr | None = None
     """B."""

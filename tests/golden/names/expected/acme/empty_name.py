@@ -43,7 +43,7 @@ class Input(_runtime.Input[Output]):
     _endpoint: ClassVar[_runtime.Endpoint] = _runtime.Endpoint(MODEL_ID, Output)
 
     field: Annotated[StrictStr, Field(alias="")]
-    """At least 3. At most 2 items. Sent as ''."""
+    """Sent as ''."""
 
 
 def run(client: _runtime.Client | None = None, /, *, field: str) -> Output:
@@ -52,7 +52,7 @@ def run(client: _runtime.Client | None = None, /, *, field: str) -> Output:
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        field: At least 3. At most 2 items. Sent as ''.
+        field: Sent as ''.
 
     Raises:
         InputValidationError: the input does not fit the schema; nothing was sent.

@@ -37,13 +37,13 @@ class Input(_runtime.Input[Output]):
         Sequence[Annotated[Sequence[Annotated[StrictFloat, Field(ge=0.0, le=1.0)]], Field(max_length=2, min_length=2)]],
         Field(min_length=1),
     ]
-    """Points. At least 1 items."""
+    """Points. At least 1 item. Each item: Exactly 2 items."""
     sizes: Sequence[Annotated[Literal[512, 1024], _runtime.exact]] | None = None
     """Sizes."""
     field_62_tags: Annotated[
-        Sequence[Annotated[StrictStr | None, Field(max_length=5)] | None] | None, Field(alias="62-tags")
+        Sequence[Annotated[StrictStr, Field(max_length=5)] | None] | None, Field(alias="62-tags")
     ] = None
-    """62 tags. Sent as '62-tags'."""
+    """62 tags. Each item: At most 5 characters. Sent as '62-tags'."""
 
 
 def run(
@@ -59,9 +59,9 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        points: Points. At least 1 items.
+        points: Points. At least 1 item. Each item: Exactly 2 items.
         sizes: Sizes.
-        field_62_tags: 62 tags. Sent as '62-tags'.
+        field_62_tags: 62 tags. Each item: At most 5 characters. Sent as '62-tags'.
 
     Raises:
         InputValidationError: the input does not fit the schema; nothing was sent.

@@ -36,7 +36,7 @@ class File(_runtime.OutputObject):
 
 
 class OutputCamera(_runtime.OutputObject):
-    """Camera."""
+    """An object inside the output."""
 
     zoom: float | None = None
     """Zoom."""
@@ -61,14 +61,14 @@ class Lora(_runtime.InputObject):
 
 
 class Lens(_runtime.InputObject):
-    """Lens."""
+    """An object inside the input."""
 
     focal_length: Annotated[StrictInt | None, Field(alias="focal-length")] = None
     """Focal length. Sent as 'focal-length'."""
 
 
 class Camera(_runtime.InputObject):
-    """Camera."""
+    """An object inside the input."""
 
     zoom: StrictFloat | None = None
     """Zoom."""

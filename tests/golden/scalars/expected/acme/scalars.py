@@ -48,7 +48,7 @@ class Input(_runtime.Input[Output]):
     _endpoint: ClassVar[_runtime.Endpoint] = _runtime.Endpoint(MODEL_ID, Output)
 
     text: Annotated[StrictStr, Field(max_length=500, min_length=1)]
-    """What to say. 1 to 500 characters."""
+    """What to say. From 1 to 500 characters."""
     count: Annotated[StrictInt, Field(ge=1, le=10)]
     """Count. From 1 to 10. Sample: 4."""
     ratio: Annotated[StrictFloat, Field(gt=0.0, lt=1.0)]
@@ -58,7 +58,7 @@ class Input(_runtime.Input[Output]):
     step: Annotated[StrictInt | None, Field(multiple_of=8)] = None
     """Step. A multiple of 8."""
     code: Annotated[StrictStr | None, Field(pattern='^[a-z]"?\\d+$')] = None
-    """Code."""
+    """Code. Matches ``^[a-z]"?\\d+$``."""
     style: Literal["plain", 'it\'s "quoted"'] | None = None
     """Style. Sample: "plain"."""
     duration: Annotated[Literal[5, 10], _runtime.exact] | None = None
@@ -83,12 +83,12 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        text: What to say. 1 to 500 characters.
+        text: What to say. From 1 to 500 characters.
         count: Count. From 1 to 10. Sample: 4.
         ratio: Ratio. Above 0. Below 1.
         flag: Flag. Sample: false.
         step: Step. A multiple of 8.
-        code: Code.
+        code: Code. Matches ``^[a-z]"?\\d+$``.
         style: Style. Sample: "plain".
         duration: Duration.
 

@@ -4,7 +4,7 @@
 Edits an image as a prompt says.
 """
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import StrictInt, StrictStr
 
@@ -47,8 +47,8 @@ class Input(_runtime.Input[Output]):
 
     prompt: StrictStr
     """Prompt. Sample: "She is now holding an orange umbrella and smiling"."""
-    image_url: StrictStr
-    """Image. Sample:
+    image_url: Annotated[StrictStr, _runtime.Media("image")]
+    """Image. URL of an image. Sample:
     "https://playgrounds-storage-public.runcomfy.net/tools/7063/media-files/usecase1-1-input.webp".
     """
     seed: StrictInt | None = None
@@ -72,7 +72,7 @@ def run(
         client: The client to use; without one, a client of this process that is made from the
             environment.
         prompt: Prompt. Sample: "She is now holding an orange umbrella and smiling".
-        image_url: Image. Sample:
+        image_url: Image. URL of an image. Sample:
             "https://playgrounds-storage-public.runcomfy.net/tools/7063/media-files/usecase1-1-input.webp".
         seed: Seed. Sample: 81030369.
         aspect_ratio: Aspect Ratio (W:H). Sample: "16:9".

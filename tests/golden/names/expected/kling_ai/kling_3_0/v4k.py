@@ -45,9 +45,9 @@ class Input(_runtime.Input[Output]):
     prompt: StrictStr | None = None
     """Prompt."""
     field_62_image: Annotated[StrictStr, Field(alias="62_image")]
-    """62 image. Sent as '62_image'."""
-    field_68_image: Annotated[StrictStr | None, Field(alias="68_image")] = None
-    """68 image. Sent as '68_image'."""
+    """62 image. URL of an image. Sent as '62_image'."""
+    field_68_image: Annotated[Annotated[StrictStr, _runtime.Media("image")] | None, Field(alias="68_image")] = None
+    """68 image. URL of an image. Sent as '68_image'."""
     class_: Annotated[StrictStr | None, Field(alias="class")] = None
     """Class. Sent as 'class'."""
     from_: Annotated[StrictStr | None, Field(alias="from")] = None
@@ -118,8 +118,8 @@ def run(
         client: The client to use; without one, a client of this process that is made from the
             environment.
         prompt: Prompt.
-        field_62_image: 62 image. Sent as '62_image'.
-        field_68_image: 68 image. Sent as '68_image'.
+        field_62_image: 62 image. URL of an image. Sent as '62_image'.
+        field_68_image: 68 image. URL of an image. Sent as '68_image'.
         class_: Class. Sent as 'class'.
         from_: From. Sent as 'from'.
         copy_: Copy. Sent as 'copy'.

@@ -1,0 +1,192 @@
+"""Plain schemas: what is left of a published schema once its meaning is decided, and how two of them combine.
+
+A plain schema is JSON Schema of few words. It is one of
+
+- ``{}``: any value;
+- ``{"type": "string"}`` or another type, with its limits; an array always has ``items``; an object has ``properties``
+  and ``required``, or it is free of form;
+- ``{"enum": ["a", 5, true]}``: what a Python Literal can hold;
+- ``{"type": "number", "values": [0.5, 1]}``: an enum that a Literal cannot hold;
+- ``{"anyOf": […]}``: at least two of the above, one of them may be ``{"type": "null"}``;
+
+and may have ``description``, ``default``, ``media`` (see `media`) and ``class``, a name for its class.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
+from math import ceil, floor, gcd, lcm
+from typing import Any
+
+from .limits import matches
+
+Plain = dict[str, Any]
+
+NULL: Plain = {"type": "null"}
+WORDS = ("description", "default", "media", "class")
+_PYTHON_TYPES = {"string": str, "boolean": bool, "array": list, "object": dict, "null": type(None)}
+
+
+def options(plain: Plain) -> list[Plain]:
+    """The alternatives of a union; anything else is the only one of its own."""
+    return plain.get("anyOf", [plain])  # type: ignore[no-any-return]  # a list of schemas by construction
+
+
+def union(alternatives: Iterable[Plain]) -> Plain:
+    """What fits any of the alternatives."""
+    alternatives = list(alternatives)
+    if len(alternatives) == 1:
+        return alternatives[0]
+    kept: list[Plain] = []
+    for option in (option for alternative in alternatives for option in options(alternative)):
+        if not _bare(option):
+            return {}
+        for index, other in enumerate(kept):
+            if (merged := _merged(other, option)) is not None:
+                kept[index] = merged
+                break
+        else:
+            kept.append(option)
+    return kept[0] if len(kept) == 1 else {"anyOf": sorted(kept, key=lambda option: option == NULL)}
+
+
+def both(first: Plain, second: Plain) -> Plain | None:
+    """What fits both, or None where nothing does. The words of the first win."""
+    made = [part for one in options(first) for two in options(second) if (part := _both(one, two)) is not None]
+    if not made:
+        return None
+    words = {word: given[word] for given in (second, first) for word in WORDS if given.get(word) not in (None, "")}
+    found = union(made) | words
+    if first.get("properties") and second.get("properties"):
+        found.pop("class", None)  # it is neither the one nor the other
+    return found
+
+
+def fits(value: object, plain: Plain) -> bool:
+    """Whether a JSON value is what a plain schema asks for."""
+    return any(_fits(value, option) for option in options(plain))
+
+
+def same(one: object, other: object) -> bool:
+    """Whether two scalars are the same JSON value: 1 and 1.0 are, 1 and true are not."""
+    return one == other and isinstance(one, bool) is isinstance(other, bool)
+
+
+def contradictory(plain: Plain) -> list[str]:
+    """The limits that no value can keep together."""
+    pairs = [("minLength", "maxLength"), ("minItems", "maxItems")]
+    pairs += [(low, high) for low in ("minimum", "exclusiveMinimum") for high in ("maximum", "exclusiveMaximum")]
+    for low, high in pairs:
+        if low in plain and high in plain:
+            empty = plain[low] > plain[high] or (plain[low] == plain[high] and "exclusive" in low + high)
+            if empty:
+                return [low, high]
+    return []
+
+
+def whole(plain: Plain) -> Plain:
+    """The limits of an integer as integers: at least 0.5 is at least 1."""
+    if plain.get("type") != "integer":
+        return plain
+    rounded: dict[str, Callable[[float], int]] = {
+        "minimum": ceil,
+        "maximum": floor,
+        "exclusiveMinimum": floor,
+        "exclusiveMaximum": ceil,
+        "multipleOf": lambda divisor: Fraction(str(divisor)).numerator,
+    }
+    limits = {key: rounded[key](value) if key in rounded else value for key, value in plain.items()}
+    return {key: value for key, value in limits.items() if (key, value) != ("multipleOf", 1)}
+
+
+def _bare(plain: Plain) -> Plain:
+    return {key: value for key, value in plain.items() if key not in WORDS}
+
+
+def _merged(one: Plain, other: Plain) -> Plain | None:
+    """Two alternatives as one, where that loses nothing but which of the fields go together."""
+    if "enum" in one and "enum" in other:
+        new = [value for value in other["enum"] if not any(same(value, known) for known in one["enum"])]
+        return {"enum": [*one["enum"], *new]}
+    if "properties" in one and one.get("properties") == other.get("properties"):
+        return {**one, "required": [name for name in one["required"] if name in other["required"]]}
+    return one if _bare(one) == _bare(other) else None
+
+
+def _both(one: Plain, other: Plain) -> Plain | None:
+    if not _bare(one) or not _bare(other):
+        return {**other, **one}
+    for first, second in ((one, other), (other, one)):
+        for keyword in ("enum", "values"):
+            if keyword in first:
+                values = [value for value in first[keyword] if fits(value, second)]
+                return {**first, keyword: values} if values else None
+    kinds = {one["type"], other["type"]}
+    if len(kinds) > 1 and kinds != {"integer", "number"}:
+        return None
+    kind = one["type"] if len(kinds) == 1 else "integer"
+    merged = {**other, **one, "type": kind}
+    for keyword in one.keys() & other.keys() & _TIGHTER.keys():
+        merged[keyword] = _TIGHTER[keyword](one[keyword], other[keyword])
+        if merged[keyword] is None:
+            return None
+    return whole(merged)
+
+
+def _same_multiple(one: float, other: float) -> int | float:
+    first, second = Fraction(str(one)), Fraction(str(other))
+    shared = Fraction(lcm(first.numerator, second.numerator), gcd(first.denominator, second.denominator))
+    return shared.numerator if shared.denominator == 1 else float(shared)
+
+
+def _members(one: dict[str, Plain], other: dict[str, Plain]) -> dict[str, Plain] | None:
+    shared = {name: both(one[name], other[name]) for name in one if name in other}
+    if None in shared.values():
+        return None
+    return {**one, **other, **shared}  # type: ignore[dict-item]  # None was ruled out above
+
+
+_TIGHTER: dict[str, Callable[[Any, Any], Any]] = {
+    **dict.fromkeys(("minimum", "exclusiveMinimum", "minLength", "minItems"), max),
+    **dict.fromkeys(("maximum", "exclusiveMaximum", "maxLength", "maxItems"), min),
+    "multipleOf": _same_multiple,
+    "items": both,
+    "additionalProperties": both,
+    "properties": _members,
+    "required": lambda one, other: [*one, *(name for name in other if name not in one)],
+}
+
+
+def _fits(value: object, plain: Plain) -> bool:
+    for keyword in ("enum", "values"):
+        if keyword in plain:
+            return any(same(value, known) for known in plain[keyword])
+    kind = plain.get("type")
+    if kind is None:
+        return True
+    if kind in ("integer", "number"):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return number and (kind == "number" or isinstance(value, int)) and all(_limits_kept(value, plain))
+    if not isinstance(value, _PYTHON_TYPES[kind]):
+        return False
+    if isinstance(value, str):
+        return _within(len(value), plain, "Length") and ("pattern" not in plain or matches(plain["pattern"], value))
+    if isinstance(value, list):
+        return _within(len(value), plain, "Items") and all(fits(item, plain["items"]) for item in value)
+    if isinstance(value, dict) and "properties" in plain:
+        known = plain["properties"]
+        return all(name in value for name in plain["required"]) and all(
+            fits(part, known[name]) for name, part in value.items() if name in known
+        )
+    return True
+
+
+def _limits_kept(value: Any, plain: Plain) -> Iterator[bool]:
+    yield "minimum" not in plain or value >= plain["minimum"]
+    yield "maximum" not in plain or value <= plain["maximum"]
+    yield "exclusiveMinimum" not in plain or value > plain["exclusiveMinimum"]
+    yield "exclusiveMaximum" not in plain or value < plain["exclusiveMaximum"]
+    yield "multipleOf" not in plain or (Fraction(str(value)) / Fraction(str(plain["multipleOf"]))).denominator == 1
+
+
+def _within(count: int, plain: Plain, what: str) -> bool:
+    return bool(plain.get(f"min{what}", 0) <= count <= plain.get(f"max{what}", count))
