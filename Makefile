@@ -2,13 +2,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test generate check lint golden clean
+.PHONY: run test test-long generate check lint golden clean
 
 run: .venv/ready generate
 	$(BIN)/python tests/demo.py
 
 test: .venv/ready check lint
 	$(BIN)/python -m pytest --numprocesses 2
+
+# Random schemas through the generator, new ones each time: some minutes.
+test-long: .venv/ready
+	$(BIN)/python -m pytest tests/test_fuzz.py --numprocesses 2 --hypothesis-profile long
 
 generate: .venv/ready
 	$(BIN)/runcomfy-codegen generate
@@ -27,7 +31,7 @@ golden: .venv/ready
 	$(BIN)/python -m pytest tests/test_golden.py --rewrite-golden
 
 clean:
-	rm -rf .venv .cache out
+	rm -rf .venv .cache .hypothesis out
 
 .venv/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; name one: make PYTHON=python3.12")'

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any, Self
 
 import pytest
+from hypothesis import HealthCheck, settings
 from runcomfy import AsyncClient, Client
 from runcomfy.sandbox import Sandbox
 from runcomfy_codegen.pipeline import build
@@ -25,6 +26,14 @@ REFERENCE = REPOSITORY.parent / "shared"
 GOLDEN = REPOSITORY / "tests/golden"
 CASES = sorted(path.name for path in GOLDEN.iterdir() if (path / "expected").is_dir())
 """The golden folders that are packages."""
+
+
+_UNHURRIED = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+settings.register_profile(
+    "short", derandomize=True, max_examples=40, deadline=None, database=None, suppress_health_check=_UNHURRIED
+)
+settings.register_profile("long", max_examples=2_000, deadline=None, database=None, suppress_health_check=_UNHURRIED)
+settings.load_profile("short")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -29,6 +29,8 @@ def _value(schema: Any, root: dict[str, Any], full: bool, index: int, depth: int
     full = full and depth < 6  # a schema may refer to itself
     schema = _resolved(schema if isinstance(schema, dict) else {}, root, full)
     choices = [schema["const"]] if "const" in schema else schema.get("enum", [])
+    if choices and _kind(schema) == "array":
+        return [choices[-1]] if full else []
     if choices:
         return [choice for choice in choices if choice is not None][-1 if full else 0]
     match _kind(schema):

@@ -32,6 +32,7 @@ LORA = {"path": "a"}
         ("enums.acme.enums", {"integers": 10, "mixed": True, "floats": 1.5, "big": 2**63, "auto_or_number": 0.5}),
         ("enums.acme.enums", {"integers": 5, "mixed": 5, "floats": 0.5, "empty": "", "case": "1k", "one": "only"}),
         ("enums.acme.enums", {"integers": 5, "mixed": "auto", "wrong_type": "5", "objects": {"b": 2}}),
+        ("enums.acme.enums", {"integers": 5, "styles": ["soft", "hard"]}),
         ("enums.acme.duration_integer", {"duration": 10}),
         ("enums.acme.duration_string", {"duration": "10"}),
         ("limits.acme.limits", {"above": 0.5, "flags": 9, "step": 72, "half": 9, "tags": ["a", "b"], "code": "ab"}),
@@ -86,6 +87,7 @@ def test_what_fits_is_sent_as_it_is(module: Any, path: str, fields: dict[str, An
         ("enums.acme.enums", {"integers": 5, "big": 2**64}, "big: .*one of 9223372036854775808, 1"),
         ("enums.acme.enums", {"integers": 5, "wrong_type": 5}, "wrong_type: "),
         ("enums.acme.enums", {"integers": 5, "case": "1Kk"}, "case: "),
+        ("enums.acme.enums", {"integers": 5, "styles": ["loud"]}, r"styles\[0\]: "),
         ("enums.acme.duration_integer", {"duration": "5"}, "duration: "),
         ("enums.acme.duration_string", {"duration": 5}, "duration: "),
         ("limits.acme.limits", {"above": 1}, "above: .*less than 1"),
@@ -273,3 +275,17 @@ def test_combinations_narrow_and_widen_as_json_schema_says() -> None:
         "items": {"type": "integer", "minimum": 1},
     }
     assert json.dumps(plain({"enum": [1, 1.0, True]})) == '{"enum": [1, true]}'
+
+
+def test_what_contains_itself_is_refused_before_anything_is_sent(module: Any) -> None:
+    circle: dict[str, Any] = {}
+    circle["itself"] = circle
+    objects = module("objects", "acme.objects")
+
+    with pytest.raises(ValueError, match="invalid input for acme/objects: not JSON"):
+        sent(objects.Input(free=circle))
+
+
+def test_a_number_too_long_to_be_shown_is_refused_all_the_same(module: Any) -> None:
+    with pytest.raises(ValueError, match=r"strength: .*, got a value of type int"):
+        module("types", "acme.aliases").Input(strength=10**5000)

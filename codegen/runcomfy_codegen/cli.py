@@ -72,7 +72,8 @@ def _build(options: argparse.Namespace) -> tuple["Tree", bool]:
     if understood.problems:
         print("\n".join(map(str, understood.problems)), file=sys.stderr)
         files = sorted({problem.file for problem in understood.problems})
-        print(f"left out, {len(files)} of {len(files) + len(understood.modules)}: {', '.join(files)}", file=sys.stderr)
+        count = len(files) + len(understood.modules)
+        print(f"left out, {len(files)} of {count} files: {', '.join(files)}", file=sys.stderr)
     return print_package(understood.modules, options.package), bool(understood.problems)
 
 
@@ -82,7 +83,7 @@ def _lint(options: argparse.Namespace) -> int:
 
     understood = understand(*load(options.schemas))
     for problem in understood.problems:
-        print(f"{problem} [error]")
+        print(problem.text("error"))
     for finding in understood.findings:
         print(finding)
     models = len(understood.modules)

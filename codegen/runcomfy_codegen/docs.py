@@ -83,13 +83,15 @@ def _limits(plain: Plain) -> list[str]:
         f"A multiple of {_number(plain['multipleOf'])}." if "multipleOf" in plain else "",
         f"One of {', '.join(map(_number, plain['values']))}." if "values" in plain else "",
         _range(plain.get("minLength"), plain.get("maxLength"), "character"),
-        f"Matches ``{plain['pattern']}``."
-        if len(plain.get("pattern", " " * _LONGEST_SAMPLE)) < _LONGEST_SAMPLE
-        else "",
+        _pattern(plain.get("pattern", "")),
         _range(plain.get("minItems"), plain.get("maxItems"), "item"),
         "No item twice." if "uniqueItems" in plain else "",
     ]
     return [text for text in found if text]
+
+
+def _pattern(pattern: str) -> str:
+    return f"Matches ``{pattern}``." if 0 < len(pattern) <= _LONGEST_SAMPLE else ""
 
 
 def _range(low: Any, high: Any, unit: str) -> str:

@@ -13,14 +13,22 @@ class Problem:
     """One thing that is wrong or doubtful in one schema file."""
 
     file: str
-    """The file, with line and column where the JSON itself is broken: ``schemas/a/b.json:3:1``."""
+    """``schemas/a/b.json``."""
     pointer: str
     """Where in the file, as a JSON pointer; empty for the whole file."""
     reason: str
+    position: str = ""
+    """Line and column where the JSON itself is broken: ``3:1``."""
+
+    def text(self, severity: str = "") -> str:
+        """One line: file, place, severity, reason."""
+        file = f"{self.file}:{self.position}" if self.position else self.file
+        text = ": ".join(filter(None, (file, self.pointer, severity, self.reason)))
+        # A schema may hold line breaks, signs that steer a terminal, and half surrogate pairs.
+        return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
     def __str__(self) -> str:
-        text = ": ".join(filter(None, (self.file, self.pointer, self.reason)))
-        return text.encode(errors="backslashreplace").decode()  # half a surrogate pair cannot be printed
+        return self.text()
 
 
 class SchemaError(Exception):

@@ -122,7 +122,7 @@ def parse(data: bytes, source: str) -> Any:
     except UnicodeDecodeError as error:
         raise SchemaError(Problem(source, "", f"is not UTF-8 (byte {error.start})")) from None
     except json.JSONDecodeError as error:
-        raise SchemaError(Problem(f"{source}:{error.lineno}:{error.colno}", "", error.msg)) from None
+        raise SchemaError(Problem(source, "", error.msg, f"{error.lineno}:{error.colno}")) from None
     except RecursionError:
         raise SchemaError(Problem(source, "", "is nested too deeply")) from None
     except ValueError as error:  # an integer with thousands of digits

@@ -166,6 +166,10 @@ class Reader:
         return [LIMITS[keyword] for keyword in schema if keyword in LIMITS][:1]
 
     def _own(self, schema: dict[str, Any], kinds: list[str], at: Place, name: str) -> Plain:
+        if "array" in kinds and isinstance(schema.get("enum"), list) and not any(map(_is_list, schema["enum"])):
+            self.report.note((*at, "enum"), "has no lists; its values are taken for those of the items")
+            inner = {"enum": schema["enum"], **_object(schema.get("items"))}
+            schema = {**{key: value for key, value in schema.items() if key != "enum"}, "items": inner}
         if ("enum" in schema or "const" in schema) and (found := enum(schema, kinds, at, self.report)):
             return found
         return union([self._typed(schema, kind, at, name) for kind in kinds]) if kinds else {}
@@ -317,6 +321,14 @@ class Reader:
 
 
 _AN = {"image": "an image", "video": "a video", "audio": "an audio file"}
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list)
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _words(schema: dict[str, Any]) -> Plain:

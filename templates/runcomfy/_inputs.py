@@ -59,7 +59,7 @@ def one_of(*values: float) -> AfterValidator:
 def _without_repeats(items: Sequence[Any]) -> Sequence[Any]:
     seen: set[str] = set()
     for index, item in enumerate(items):
-        text = json.dumps(_sent(item), sort_keys=True, default=repr)
+        text = json.dumps(_sent(item), sort_keys=True, default=_shown)
         if text in seen:
             raise PydanticCustomError("unique", "Item {index} stands in the list already", {"index": index})
         seen.add(text)
@@ -130,7 +130,7 @@ def payload(request: Input[Any]) -> bytes:
 
     The input is validated once more, since ``model_copy(update=…)`` and a changed list inside it are not.
     """
-    return encode(request._endpoint.model_id, _sent(type(request).model_validate(request)))
+    return encode(request._endpoint.model_id, type(request).model_validate(request))
 
 
 def encode(model_id: str, arguments: object) -> bytes:
@@ -140,7 +140,7 @@ def encode(model_id: str, arguments: object) -> bytes:
         InputValidationError: something in it is no JSON: another type, an infinite number, half a surrogate pair.
     """
     try:
-        return json.dumps(arguments, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        return json.dumps(_sent(arguments), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise InputValidationError(model_id, [InputProblem("", f"not JSON: {error}")], model_id=model_id) from None
 
@@ -184,5 +184,12 @@ def _message(cls: type[BaseModel], problem: dict[str, Any]) -> str:
     if problem["type"] == "extra_forbidden":
         near = get_close_matches(str(problem["loc"][-1]), cls.model_fields, n=1) if len(problem["loc"]) == 1 else []
         return "no such field" + (f"; did you mean {near[0]}?" if near else "")
-    shown = repr(problem["input"])
-    return f"{problem['msg']}, got {shown if len(shown) <= 80 else shown[:79] + '…'}"
+    return f"{problem['msg']}, got {_shown(problem['input'])}"
+
+
+def _shown(value: object) -> str:
+    try:
+        shown = repr(value)
+    except Exception:  # an integer with thousands of digits, or an object that cannot show itself
+        shown = f"a value of type {type(value).__name__}"
+    return shown if len(shown) <= 80 else shown[:79] + "…"

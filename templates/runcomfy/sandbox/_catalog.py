@@ -158,11 +158,12 @@ def standard(schema: Any) -> Any:
             plain[f"exclusive{bound}"] = plain.pop(bound.lower())
     if _is_number(schema.get("multipleOf")) and schema["multipleOf"] > 0:
         plain["multipleOf"] = schema["multipleOf"]
-    if "enum" in plain or "const" in plain:
+    declared = schema["type"] if isinstance(schema.get("type"), list) else [schema.get("type")]
+    kinds = [_ALIASES.get(str(kind).lower(), str(kind).lower()) for kind in declared]
+    if "array" in kinds and "enum" in plain and not any(isinstance(value, list) for value in plain["enum"]):
+        plain["items"] = {"enum": plain.pop("enum")}  # the choice is among the items
+    elif "enum" in plain or "const" in plain:
         kinds = []  # the values decide
-    else:
-        declared = schema["type"] if isinstance(schema.get("type"), list) else [schema.get("type")]
-        kinds = [_ALIASES.get(str(kind).lower(), str(kind).lower()) for kind in declared]
     if schema.get("nullable") is True:
         kinds = [*kinds, "null"] if kinds else []
         plain |= {"enum": [*plain["enum"], None]} if "enum" in plain else {}

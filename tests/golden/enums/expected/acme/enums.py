@@ -71,6 +71,8 @@ class Input(_runtime.Input[Output]):
     """Constant."""
     sizes: Sequence[Annotated[Literal[512, 1024], _runtime.exact]] | None = None
     """Sizes."""
+    styles: Sequence[Literal["soft", "hard"]] | None = None
+    """Styles."""
     objects: Mapping[str, Any] | None = None
     """Objects."""
     quotes: Literal['it\'s "so"', "\\", "é", "\U0001fae8", "line\nbreak"] | None = None
@@ -95,6 +97,7 @@ def run(
     auto_or_number: Literal["auto"] | float | None = None,
     constant: Literal["v2"] | None = None,
     sizes: Sequence[Literal[512, 1024]] | None = None,
+    styles: Sequence[Literal["soft", "hard"]] | None = None,
     objects: Mapping[str, Any] | None = None,
     quotes: Literal['it\'s "so"', "\\", "é", "\U0001fae8", "line\nbreak"] | None = None,
 ) -> Output:
@@ -117,6 +120,7 @@ def run(
         auto_or_number: Auto or number. As number: One of 0.5.
         constant: Constant.
         sizes: Sizes.
+        styles: Styles.
         objects: Objects.
         quotes: Quotes.
 
@@ -146,6 +150,7 @@ def run(
             auto_or_number=auto_or_number,
             constant=constant,
             sizes=sizes,
+            styles=styles,
             objects=objects,
             quotes=quotes,
         ),
@@ -170,6 +175,7 @@ def submit(
     auto_or_number: Literal["auto"] | float | None = None,
     constant: Literal["v2"] | None = None,
     sizes: Sequence[Literal[512, 1024]] | None = None,
+    styles: Sequence[Literal["soft", "hard"]] | None = None,
     objects: Mapping[str, Any] | None = None,
     quotes: Literal['it\'s "so"', "\\", "é", "\U0001fae8", "line\nbreak"] | None = None,
 ) -> _runtime.Job[Output]:
@@ -191,6 +197,7 @@ def submit(
             auto_or_number=auto_or_number,
             constant=constant,
             sizes=sizes,
+            styles=styles,
             objects=objects,
             quotes=quotes,
         ),
@@ -215,6 +222,7 @@ async def run_async(
     auto_or_number: Literal["auto"] | float | None = None,
     constant: Literal["v2"] | None = None,
     sizes: Sequence[Literal[512, 1024]] | None = None,
+    styles: Sequence[Literal["soft", "hard"]] | None = None,
     objects: Mapping[str, Any] | None = None,
     quotes: Literal['it\'s "so"', "\\", "é", "\U0001fae8", "line\nbreak"] | None = None,
 ) -> Output:
@@ -236,6 +244,7 @@ async def run_async(
             auto_or_number=auto_or_number,
             constant=constant,
             sizes=sizes,
+            styles=styles,
             objects=objects,
             quotes=quotes,
         ),
@@ -260,6 +269,7 @@ async def submit_async(
     auto_or_number: Literal["auto"] | float | None = None,
     constant: Literal["v2"] | None = None,
     sizes: Sequence[Literal[512, 1024]] | None = None,
+    styles: Sequence[Literal["soft", "hard"]] | None = None,
     objects: Mapping[str, Any] | None = None,
     quotes: Literal['it\'s "so"', "\\", "é", "\U0001fae8", "line\nbreak"] | None = None,
 ) -> _runtime.AsyncJob[Output]:
@@ -281,6 +291,7 @@ async def submit_async(
             auto_or_number=auto_or_number,
             constant=constant,
             sizes=sizes,
+            styles=styles,
             objects=objects,
             quotes=quotes,
         ),
