@@ -32,7 +32,7 @@ _UNHURRIED = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filt
 settings.register_profile(
     "short", derandomize=True, max_examples=40, deadline=None, database=None, suppress_health_check=_UNHURRIED
 )
-settings.register_profile("long", max_examples=2_000, deadline=None, database=None, suppress_health_check=_UNHURRIED)
+settings.register_profile("long", max_examples=500, deadline=None, database=None, suppress_health_check=_UNHURRIED)
 settings.load_profile("short")
 
 

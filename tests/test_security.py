@@ -143,12 +143,23 @@ def references(count: int, each: int) -> dict[str, Any]:
     return {"properties": {"a": {"$ref": "#/$defs/d0"}}, "$defs": definitions}
 
 
+def alternatives(count: int, each: int) -> dict[str, Any]:
+    """Unions that all count at once: small to write, endless to multiply."""
+    unions = [
+        {"anyOf": [{"type": "object", "properties": {f"p{number}{index}": {}}} for index in range(each)]}
+        for number in range(count)
+    ]
+    return {"properties": {"a": {"allOf": unions}}}
+
+
 @pytest.mark.parametrize(
     ("schema", "reason"),
     [
-        (references(14, 4), "has more than 20000 parts, counting what they refer to"),
+        (references(14, 4), "has more than 10000 parts, counting what they refer to"),
+        (alternatives(6, 6), "/a: comes to more than 1000 alternatives"),
+        ({"anyOf": [{"const": number} for number in range(1_001)]}, "/anyOf: has more than 1000 alternatives"),
         (references(40, 1), "is nested more than 32 deep"),
-        ({"properties": {f"f{number}": {"type": "string"} for number in range(20_001)}}, "has more than 20000 parts"),
+        ({"properties": {f"f{number}": {"type": "string"} for number in range(10_001)}}, "has more than 10000 parts"),
     ],
 )
 def test_a_schema_without_measure_is_an_error_and_no_hang(tmp_path: Path, schema: Any, reason: str) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from .errors import Place, Report
-from .plain import NULL, Plain, fits, same, union
+from .plain import NULL, Plain, fitting, key, union
 
 _LITERAL_INTEGERS = range(-(2**63), 2**63)
 """Type checkers know no Literal beyond 64 bits."""
@@ -16,7 +16,8 @@ def enum(schema: dict[str, Any], kinds: list[str], at: Place, report: Report) ->
         return None
     at = (*at, "enum")
     typed = union({"type": kind} for kind in kinds if kind not in ("array", "object")) if kinds else {}
-    if wrong := [value for value in values if value is not None and not fits(value, typed)]:
+    fine = set(map(key, fitting(values, typed)))
+    if wrong := [value for value in values if value is not None and key(value) not in fine]:
         report.note(at, f"has {wrong[0]!r}, which is not of the declared type; the enum decides")
     folded = [value.casefold() for value in values if isinstance(value, str)]
     if len(set(folded)) < len(folded):
@@ -42,14 +43,16 @@ def _scalars(schema: dict[str, Any], at: Place, report: Report) -> list[Any]:
     if not isinstance(declared, list) or not declared:
         report.fail(at, "is not a list of values")
     kept: list[Any] = []
+    seen: set[tuple[bool, object]] = set()
     for index, value in enumerate(declared):
         if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
             report.fail((*at, index), f"{value!r} holds half a surrogate pair, which cannot be sent")
         if isinstance(value, dict | list):
             report.note((*at, index), "is an object or a list; left to the API")
-        elif any(same(value, other) for other in kept):
+        elif key(value) in seen:
             report.note((*at, index), f"{value!r} stands twice; it counts once")
         else:
+            seen.add(key(value))
             kept.append(value)
     # A choice among lists and scalars is no choice among the scalars.
     return kept if len(kept) == len(declared) or not any(isinstance(value, dict | list) for value in declared) else []
@@ -60,4 +63,4 @@ def _split(values: list[Any]) -> tuple[list[Any], list[Any]]:
     numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
     if all(isinstance(value, int) and value in _LITERAL_INTEGERS for value in numbers):
         return values, []
-    return [value for value in values if value not in numbers or isinstance(value, bool)], numbers
+    return [value for value in values if isinstance(value, str | bool)], numbers

@@ -56,13 +56,11 @@ class Report:
     """What is doubtful in one file, as it is found; what is wrong is raised."""
 
     source: str
-    findings: list[Problem] = field(default_factory=list)
+    findings: dict[Problem, None] = field(default_factory=dict)
 
     def note(self, at: Place, reason: str) -> None:
         """Report something doubtful; the reason says what is done about it."""
-        finding = Problem(self.source, pointer(*at), reason)
-        if finding not in self.findings:
-            self.findings.append(finding)
+        self.findings[Problem(self.source, pointer(*at), reason)] = None
 
     def fail(self, at: Place, reason: str) -> NoReturn:
         """Give up on the schema at this place."""

@@ -123,10 +123,10 @@ def field_names(wires: Iterable[str]) -> dict[str, str]:
     wires = list(wires)
     names = {wire: _identifier(wire) for wire in wires}
     taken = {wire for wire in wires if names[wire] == wire}
+    numbers: dict[str, int] = {}
     for wire in wires:
         if names[wire] != wire:
-            names[wire] = _free(names[wire], taken)
-            taken.add(names[wire])
+            names[wire] = _free(names[wire], taken, numbers)
     return names
 
 
@@ -140,11 +140,13 @@ def _identifier(wire: str) -> str:
     return f"{wire}_" if wire in _KEYWORDS or wire in RESERVED_FIELDS else wire
 
 
-def _free(wanted: str, taken: Iterable[str]) -> str:
-    candidate, number = wanted, 1
+def _free(wanted: str, taken: set[str], numbers: dict[str, int]) -> str:
+    """The wanted name, or the first with a number behind it; `numbers` remembers how far each name has come."""
+    candidate = wanted
     while candidate in taken:
-        number += 1
-        candidate = f"{wanted}_{number}"
+        numbers[wanted] = numbers.get(wanted, 1) + 1
+        candidate = f"{wanted}_{numbers[wanted]}"
+    taken.add(candidate)
     return candidate
 
 
@@ -185,6 +187,7 @@ class _Shapes:
         self._prefix = prefix
         self._taken = set(taken)
         self._shared: dict[str, str] = {}
+        self._numbers: dict[str, int] = {}
         self.made: list[Shape] = []
 
     def add(self, schema: Plain, class_name: str) -> None:
@@ -232,9 +235,7 @@ class _Shapes:
             camel = f"Object{camel}"
         if camel in self._taken and self._prefix and not camel.startswith(self._prefix):
             camel = f"{self._prefix}{camel}"
-        chosen = _free(camel, self._taken)
-        self._taken.add(chosen)
-        return chosen
+        return _free(camel, self._taken, self._numbers)
 
 
 def _singular(word: str) -> str:

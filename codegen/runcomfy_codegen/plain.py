@@ -21,6 +21,8 @@ from .limits import matches
 
 Plain = dict[str, Any]
 
+MAX_ALTERNATIVES = 1_000
+"""Beyond, combining combinations has no end."""
 NULL: Plain = {"type": "null"}
 WORDS = ("description", "default", "media", "class")
 _PYTHON_TYPES = {"string": str, "boolean": bool, "array": list, "object": dict, "null": type(None)}
@@ -49,8 +51,14 @@ def union(alternatives: Iterable[Plain]) -> Plain:
     return kept[0] if len(kept) == 1 else {"anyOf": sorted(kept, key=lambda option: option == NULL)}
 
 
+class TooManyAlternatives(Exception):
+    """Two unions have more pairs of alternatives than anybody means."""
+
+
 def both(first: Plain, second: Plain) -> Plain | None:
     """What fits both, or None where nothing does. The words of the first win."""
+    if len(options(first)) * len(options(second)) > MAX_ALTERNATIVES:
+        raise TooManyAlternatives
     made = [part for one in options(first) for two in options(second) if (part := _both(one, two)) is not None]
     if not made:
         return None
@@ -66,9 +74,18 @@ def fits(value: object, plain: Plain) -> bool:
     return any(_fits(value, option) for option in options(plain))
 
 
-def same(one: object, other: object) -> bool:
-    """Whether two scalars are the same JSON value: 1 and 1.0 are, 1 and true are not."""
-    return one == other and isinstance(one, bool) is isinstance(other, bool)
+def fitting(values: list[Any], plain: Plain) -> list[Any]:
+    """The scalars among some that fit."""
+    chosen = plain.get("enum", plain.get("values"))
+    if chosen is None:
+        return [value for value in values if fits(value, plain)]
+    known = set(map(key, chosen))
+    return [value for value in values if key(value) in known]
+
+
+def key(value: object) -> tuple[bool, object]:
+    """Equal for the same JSON scalar: 1 and 1.0 are one, 1 and true are not."""
+    return isinstance(value, bool), value
 
 
 def contradictory(plain: Plain) -> list[str]:
@@ -105,8 +122,8 @@ def _bare(plain: Plain) -> Plain:
 def _merged(one: Plain, other: Plain) -> Plain | None:
     """Two alternatives as one, where that loses nothing but which of the fields go together."""
     if "enum" in one and "enum" in other:
-        new = [value for value in other["enum"] if not any(same(value, known) for known in one["enum"])]
-        return {"enum": [*one["enum"], *new]}
+        known = set(map(key, one["enum"]))
+        return {"enum": [*one["enum"], *(value for value in other["enum"] if key(value) not in known)]}
     if "properties" in one and one.get("properties") == other.get("properties"):
         return {**one, "required": [name for name in one["required"] if name in other["required"]]}
     return one if _bare(one) == _bare(other) else None
@@ -118,7 +135,7 @@ def _both(one: Plain, other: Plain) -> Plain | None:
     for first, second in ((one, other), (other, one)):
         for keyword in ("enum", "values"):
             if keyword in first:
-                values = [value for value in first[keyword] if fits(value, second)]
+                values = fitting(first[keyword], second)
                 return {**first, keyword: values} if values else None
     kinds = {one["type"], other["type"]}
     if len(kinds) > 1 and kinds != {"integer", "number"}:
@@ -159,7 +176,7 @@ _TIGHTER: dict[str, Callable[[Any, Any], Any]] = {
 def _fits(value: object, plain: Plain) -> bool:
     for keyword in ("enum", "values"):
         if keyword in plain:
-            return any(same(value, known) for known in plain[keyword])
+            return not isinstance(value, list | dict) and key(value) in set(map(key, plain[keyword]))
     kind = plain.get("type")
     if kind is None:
         return True

@@ -13,12 +13,24 @@ from .enums import enum
 from .errors import Place, Problem, Report, SchemaError
 from .limits import KEYWORDS as LIMITS
 from .limits import ignored, limits
-from .plain import NULL, WORDS, Plain, both, contradictory, fits, options, union, whole
+from .plain import (
+    MAX_ALTERNATIVES,
+    NULL,
+    WORDS,
+    Plain,
+    TooManyAlternatives,
+    both,
+    contradictory,
+    fits,
+    options,
+    union,
+    whole,
+)
 from .references import resolve
 
 MAX_DEPTH = 32
 """Schemas inside each other: properties, items, alternatives and references, all counted."""
-MAX_PARTS = 20_000
+MAX_PARTS = 10_000
 """Schemas in one file, counted as often as they are referred to."""
 
 _TYPES = {
@@ -95,12 +107,12 @@ class Reader:
             return {}
         if not isinstance(schema, dict):
             self.report.fail(at, "allows no value" if schema is False else "is not an object")
+        if self._parts >= MAX_PARTS:
+            self.report.fail((), f"has more than {MAX_PARTS} parts, counting what they refer to")
+        if self._depth >= MAX_DEPTH:
+            self.report.fail(at, f"is nested more than {MAX_DEPTH} deep")
         self._parts += 1
         self._depth += 1
-        if self._parts > MAX_PARTS:
-            self.report.fail((), f"has more than {MAX_PARTS} parts, counting what they refer to")
-        if self._depth > MAX_DEPTH:
-            self.report.fail(at, f"is nested more than {MAX_DEPTH} deep")
         try:
             return self._understood(schema, at, name)
         finally:
@@ -119,7 +131,10 @@ class Reader:
         return plain
 
     def _both(self, one: Plain, other: Plain, at: Place) -> Plain:
-        found = both(one, other)
+        try:
+            found = both(one, other)
+        except TooManyAlternatives:
+            self.report.fail(at, f"comes to more than {MAX_ALTERNATIVES} alternatives")
         if found is None:
             self.report.fail(at, "allows no value: its parts contradict each other")
         return found
@@ -210,6 +225,8 @@ class Reader:
         branches = schema.get(keyword, [])
         if keyword in schema and (not isinstance(branches, list) or not branches):
             self.report.fail((*at, keyword), "is not a list of schemas")
+        if len(branches) > MAX_ALTERNATIVES:
+            self.report.fail((*at, keyword), f"has more than {MAX_ALTERNATIVES} alternatives")
         return [(branch, (*at, keyword, index)) for index, branch in enumerate(branches)]
 
     def _referred(self, reference: object, at: Place, name: str) -> Plain:
