@@ -82,6 +82,8 @@ def header(source: str) -> str:
 
 def _model(code: Code, package: str) -> str:
     model = code.module.model
+    # In a signature, what must be given comes first; a body keeps the order of the schema.
+    parameters = sorted(code.inputs[-1].fields, key=lambda field: not field.required)
     names = ["Input", "MODEL_ID", "Output", "run", "run_async", "submit", "submit_async"]
     return _print(
         "model.py.jinja",
@@ -95,7 +97,8 @@ def _model(code: Code, package: str) -> str:
         nested_outputs=code.outputs[:-1],
         input=code.inputs[-1],
         output=code.outputs[-1],
-        arguments=[("client", _CLIENT), *((field.name, field.doc) for field in code.inputs[-1].fields)],
+        parameters=parameters,
+        arguments=[("client", _CLIENT), *((field.name, field.doc) for field in parameters)],
         raises=_RAISES,
     )
 

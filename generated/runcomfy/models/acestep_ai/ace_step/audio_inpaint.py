@@ -65,13 +65,13 @@ def run(
     /,
     *,
     audio: str,
+    tags: str,
     end_time: float | None = None,
     end_time_relative_to: Literal["start", "end"] | None = None,
     lyrics: str | None = None,
     seed: int | None = None,
     start_time: float | None = None,
     start_time_relative_to: Literal["start", "end"] | None = None,
-    tags: str,
 ) -> Output:
     """Run ``acestep-ai/ace-step/audio-inpaint``: submit a job, wait for it, and return its output.
 
@@ -79,13 +79,13 @@ def run(
         client: The client to use; without one, a client of this process that is made from the
             environment.
         audio: Audio. URL of an audio file.
+        tags: Tags.
         end_time: End time. From 0 to 240. Sample: 30.
         end_time_relative_to: End time relative to. Sample: "start".
         lyrics: Lyrics.
         seed: Seed. From -1 to 2147483647. Sample: -1.
         start_time: Start time. From 0 to 240. Sample: 0.
         start_time_relative_to: Start time relative to. Sample: "start".
-        tags: Tags.
 
     Raises:
         InputValidationError: the input does not fit the schema; nothing was sent.
@@ -100,13 +100,13 @@ def run(
         client,
         Input(
             audio=audio,
+            tags=tags,
             end_time=end_time,
             end_time_relative_to=end_time_relative_to,
             lyrics=lyrics,
             seed=seed,
             start_time=start_time,
             start_time_relative_to=start_time_relative_to,
-            tags=tags,
         ),
     )
 
@@ -116,26 +116,26 @@ def submit(
     /,
     *,
     audio: str,
+    tags: str,
     end_time: float | None = None,
     end_time_relative_to: Literal["start", "end"] | None = None,
     lyrics: str | None = None,
     seed: int | None = None,
     start_time: float | None = None,
     start_time_relative_to: Literal["start", "end"] | None = None,
-    tags: str,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
         client,
         Input(
             audio=audio,
+            tags=tags,
             end_time=end_time,
             end_time_relative_to=end_time_relative_to,
             lyrics=lyrics,
             seed=seed,
             start_time=start_time,
             start_time_relative_to=start_time_relative_to,
-            tags=tags,
         ),
     )
 
@@ -145,26 +145,26 @@ async def run_async(
     /,
     *,
     audio: str,
+    tags: str,
     end_time: float | None = None,
     end_time_relative_to: Literal["start", "end"] | None = None,
     lyrics: str | None = None,
     seed: int | None = None,
     start_time: float | None = None,
     start_time_relative_to: Literal["start", "end"] | None = None,
-    tags: str,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
         client,
         Input(
             audio=audio,
+            tags=tags,
             end_time=end_time,
             end_time_relative_to=end_time_relative_to,
             lyrics=lyrics,
             seed=seed,
             start_time=start_time,
             start_time_relative_to=start_time_relative_to,
-            tags=tags,
         ),
     )
 
@@ -174,25 +174,25 @@ async def submit_async(
     /,
     *,
     audio: str,
+    tags: str,
     end_time: float | None = None,
     end_time_relative_to: Literal["start", "end"] | None = None,
     lyrics: str | None = None,
     seed: int | None = None,
     start_time: float | None = None,
     start_time_relative_to: Literal["start", "end"] | None = None,
-    tags: str,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(
         client,
         Input(
             audio=audio,
+            tags=tags,
             end_time=end_time,
             end_time_relative_to=end_time_relative_to,
             lyrics=lyrics,
             seed=seed,
             start_time=start_time,
             start_time_relative_to=start_time_relative_to,
-            tags=tags,
         ),
     )

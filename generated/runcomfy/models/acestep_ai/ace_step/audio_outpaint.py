@@ -61,11 +61,11 @@ def run(
     /,
     *,
     audio: str,
+    tags: str,
     extend_after_duration: float | None = None,
     extend_before_duration: float | None = None,
     lyrics: str | None = None,
     seed: int | None = None,
-    tags: str,
 ) -> Output:
     """Run ``acestep-ai/ace-step/audio-outpaint``: submit a job, wait for it, and return its output.
 
@@ -73,11 +73,11 @@ def run(
         client: The client to use; without one, a client of this process that is made from the
             environment.
         audio: Audio. URL of an audio file.
+        tags: Tags.
         extend_after_duration: Extend after duration. From 0 to 240. Sample: 30.
         extend_before_duration: Extend before duration. From 0 to 240. Sample: 0.
         lyrics: Lyrics.
         seed: Seed. From -1 to 2147483647. Sample: -1.
-        tags: Tags.
 
     Raises:
         InputValidationError: the input does not fit the schema; nothing was sent.
@@ -92,11 +92,11 @@ def run(
         client,
         Input(
             audio=audio,
+            tags=tags,
             extend_after_duration=extend_after_duration,
             extend_before_duration=extend_before_duration,
             lyrics=lyrics,
             seed=seed,
-            tags=tags,
         ),
     )
 
@@ -106,22 +106,22 @@ def submit(
     /,
     *,
     audio: str,
+    tags: str,
     extend_after_duration: float | None = None,
     extend_before_duration: float | None = None,
     lyrics: str | None = None,
     seed: int | None = None,
-    tags: str,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
         client,
         Input(
             audio=audio,
+            tags=tags,
             extend_after_duration=extend_after_duration,
             extend_before_duration=extend_before_duration,
             lyrics=lyrics,
             seed=seed,
-            tags=tags,
         ),
     )
 
@@ -131,22 +131,22 @@ async def run_async(
     /,
     *,
     audio: str,
+    tags: str,
     extend_after_duration: float | None = None,
     extend_before_duration: float | None = None,
     lyrics: str | None = None,
     seed: int | None = None,
-    tags: str,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
         client,
         Input(
             audio=audio,
+            tags=tags,
             extend_after_duration=extend_after_duration,
             extend_before_duration=extend_before_duration,
             lyrics=lyrics,
             seed=seed,
-            tags=tags,
         ),
     )
 
@@ -156,21 +156,21 @@ async def submit_async(
     /,
     *,
     audio: str,
+    tags: str,
     extend_after_duration: float | None = None,
     extend_before_duration: float | None = None,
     lyrics: str | None = None,
     seed: int | None = None,
-    tags: str,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(
         client,
         Input(
             audio=audio,
+            tags=tags,
             extend_after_duration=extend_after_duration,
             extend_before_duration=extend_before_duration,
             lyrics=lyrics,
             seed=seed,
-            tags=tags,
         ),
     )

@@ -60,20 +60,20 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
+    tags: str,
     duration: int | None = None,
     lyrics: str | None = None,
     seed: int | None = None,
-    tags: str,
 ) -> Output:
     """Run ``acestep-ai/ace-step-1.5/text-to-audio``: submit a job, wait for it, and return its output.
 
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
+        tags: Tags.
         duration: Duration. From 5 to 240. Sample: 60.
         lyrics: Lyrics.
         seed: Seed. From -1 to 2147483647. Sample: -1.
-        tags: Tags.
 
     Raises:
         InputValidationError: the input does not fit the schema; nothing was sent.
@@ -87,10 +87,10 @@ def run(
     return _runtime.run(
         client,
         Input(
+            tags=tags,
             duration=duration,
             lyrics=lyrics,
             seed=seed,
-            tags=tags,
         ),
     )
 
@@ -99,19 +99,19 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
+    tags: str,
     duration: int | None = None,
     lyrics: str | None = None,
     seed: int | None = None,
-    tags: str,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
         client,
         Input(
+            tags=tags,
             duration=duration,
             lyrics=lyrics,
             seed=seed,
-            tags=tags,
         ),
     )
 
@@ -120,19 +120,19 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    tags: str,
     duration: int | None = None,
     lyrics: str | None = None,
     seed: int | None = None,
-    tags: str,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
         client,
         Input(
+            tags=tags,
             duration=duration,
             lyrics=lyrics,
             seed=seed,
-            tags=tags,
         ),
     )
 
@@ -141,18 +141,18 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    tags: str,
     duration: int | None = None,
     lyrics: str | None = None,
     seed: int | None = None,
-    tags: str,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(
         client,
         Input(
+            tags=tags,
             duration=duration,
             lyrics=lyrics,
             seed=seed,
-            tags=tags,
         ),
     )

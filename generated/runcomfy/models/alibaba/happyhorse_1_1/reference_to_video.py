@@ -82,8 +82,9 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
-    duration: Literal[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
     image_url_1: str,
+    prompt: str,
+    duration: Literal[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
     image_url_2: str | None = None,
     image_url_3: str | None = None,
     image_url_4: str | None = None,
@@ -92,7 +93,6 @@ def run(
     image_url_7: str | None = None,
     image_url_8: str | None = None,
     image_url_9: str | None = None,
-    prompt: str,
     ratio: Literal["16:9", "9:16", "1:1"] | None = None,
     resolution: Literal["720P", "1080P"] | None = None,
     seed: int | None = None,
@@ -103,8 +103,9 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        duration: Duration. Sample: 5.
         image_url_1: Image url 1. URL of an image.
+        prompt: Prompt. At most 5000 characters.
+        duration: Duration. Sample: 5.
         image_url_2: Image url 2. URL of an image.
         image_url_3: Image url 3. URL of an image.
         image_url_4: Image url 4. URL of an image.
@@ -113,7 +114,6 @@ def run(
         image_url_7: Image url 7. URL of an image.
         image_url_8: Image url 8. URL of an image.
         image_url_9: Image url 9. URL of an image.
-        prompt: Prompt. At most 5000 characters.
         ratio: Ratio. Sample: "16:9".
         resolution: Resolution. Sample: "1080P".
         seed: Seed. From 0 to 2147483647. Sample: 0.
@@ -131,8 +131,9 @@ def run(
     return _runtime.run(
         client,
         Input(
-            duration=duration,
             image_url_1=image_url_1,
+            prompt=prompt,
+            duration=duration,
             image_url_2=image_url_2,
             image_url_3=image_url_3,
             image_url_4=image_url_4,
@@ -141,7 +142,6 @@ def run(
             image_url_7=image_url_7,
             image_url_8=image_url_8,
             image_url_9=image_url_9,
-            prompt=prompt,
             ratio=ratio,
             resolution=resolution,
             seed=seed,
@@ -154,8 +154,9 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
-    duration: Literal[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
     image_url_1: str,
+    prompt: str,
+    duration: Literal[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
     image_url_2: str | None = None,
     image_url_3: str | None = None,
     image_url_4: str | None = None,
@@ -164,7 +165,6 @@ def submit(
     image_url_7: str | None = None,
     image_url_8: str | None = None,
     image_url_9: str | None = None,
-    prompt: str,
     ratio: Literal["16:9", "9:16", "1:1"] | None = None,
     resolution: Literal["720P", "1080P"] | None = None,
     seed: int | None = None,
@@ -174,8 +174,9 @@ def submit(
     return _runtime.submit(
         client,
         Input(
-            duration=duration,
             image_url_1=image_url_1,
+            prompt=prompt,
+            duration=duration,
             image_url_2=image_url_2,
             image_url_3=image_url_3,
             image_url_4=image_url_4,
@@ -184,7 +185,6 @@ def submit(
             image_url_7=image_url_7,
             image_url_8=image_url_8,
             image_url_9=image_url_9,
-            prompt=prompt,
             ratio=ratio,
             resolution=resolution,
             seed=seed,
@@ -197,8 +197,9 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    duration: Literal[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
     image_url_1: str,
+    prompt: str,
+    duration: Literal[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
     image_url_2: str | None = None,
     image_url_3: str | None = None,
     image_url_4: str | None = None,
@@ -207,7 +208,6 @@ async def run_async(
     image_url_7: str | None = None,
     image_url_8: str | None = None,
     image_url_9: str | None = None,
-    prompt: str,
     ratio: Literal["16:9", "9:16", "1:1"] | None = None,
     resolution: Literal["720P", "1080P"] | None = None,
     seed: int | None = None,
@@ -217,8 +217,9 @@ async def run_async(
     return await _runtime.run_async(
         client,
         Input(
-            duration=duration,
             image_url_1=image_url_1,
+            prompt=prompt,
+            duration=duration,
             image_url_2=image_url_2,
             image_url_3=image_url_3,
             image_url_4=image_url_4,
@@ -227,7 +228,6 @@ async def run_async(
             image_url_7=image_url_7,
             image_url_8=image_url_8,
             image_url_9=image_url_9,
-            prompt=prompt,
             ratio=ratio,
             resolution=resolution,
             seed=seed,
@@ -240,8 +240,9 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    duration: Literal[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
     image_url_1: str,
+    prompt: str,
+    duration: Literal[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
     image_url_2: str | None = None,
     image_url_3: str | None = None,
     image_url_4: str | None = None,
@@ -250,7 +251,6 @@ async def submit_async(
     image_url_7: str | None = None,
     image_url_8: str | None = None,
     image_url_9: str | None = None,
-    prompt: str,
     ratio: Literal["16:9", "9:16", "1:1"] | None = None,
     resolution: Literal["720P", "1080P"] | None = None,
     seed: int | None = None,
@@ -260,8 +260,9 @@ async def submit_async(
     return await _runtime.submit_async(
         client,
         Input(
-            duration=duration,
             image_url_1=image_url_1,
+            prompt=prompt,
+            duration=duration,
             image_url_2=image_url_2,
             image_url_3=image_url_3,
             image_url_4=image_url_4,
@@ -270,7 +271,6 @@ async def submit_async(
             image_url_7=image_url_7,
             image_url_8=image_url_8,
             image_url_9=image_url_9,
-            prompt=prompt,
             ratio=ratio,
             resolution=resolution,
             seed=seed,

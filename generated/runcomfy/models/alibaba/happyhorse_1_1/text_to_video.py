@@ -60,8 +60,8 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
-    duration: int | None = None,
     prompt: str,
+    duration: int | None = None,
     ratio: Literal["16:9", "9:16", "1:1"] | None = None,
     resolution: Literal["720P", "1080P"] | None = None,
 ) -> Output:
@@ -70,8 +70,8 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        duration: Duration. From 3 to 15. Sample: 5.
         prompt: Prompt.
+        duration: Duration. From 3 to 15. Sample: 5.
         ratio: Ratio. Sample: "16:9".
         resolution: Resolution. Sample: "1080P".
 
@@ -87,8 +87,8 @@ def run(
     return _runtime.run(
         client,
         Input(
-            duration=duration,
             prompt=prompt,
+            duration=duration,
             ratio=ratio,
             resolution=resolution,
         ),
@@ -99,8 +99,8 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
-    duration: int | None = None,
     prompt: str,
+    duration: int | None = None,
     ratio: Literal["16:9", "9:16", "1:1"] | None = None,
     resolution: Literal["720P", "1080P"] | None = None,
 ) -> _runtime.Job[Output]:
@@ -108,8 +108,8 @@ def submit(
     return _runtime.submit(
         client,
         Input(
-            duration=duration,
             prompt=prompt,
+            duration=duration,
             ratio=ratio,
             resolution=resolution,
         ),
@@ -120,8 +120,8 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    duration: int | None = None,
     prompt: str,
+    duration: int | None = None,
     ratio: Literal["16:9", "9:16", "1:1"] | None = None,
     resolution: Literal["720P", "1080P"] | None = None,
 ) -> Output:
@@ -129,8 +129,8 @@ async def run_async(
     return await _runtime.run_async(
         client,
         Input(
-            duration=duration,
             prompt=prompt,
+            duration=duration,
             ratio=ratio,
             resolution=resolution,
         ),
@@ -141,8 +141,8 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    duration: int | None = None,
     prompt: str,
+    duration: int | None = None,
     ratio: Literal["16:9", "9:16", "1:1"] | None = None,
     resolution: Literal["720P", "1080P"] | None = None,
 ) -> _runtime.AsyncJob[Output]:
@@ -150,8 +150,8 @@ async def submit_async(
     return await _runtime.submit_async(
         client,
         Input(
-            duration=duration,
             prompt=prompt,
+            duration=duration,
             ratio=ratio,
             resolution=resolution,
         ),

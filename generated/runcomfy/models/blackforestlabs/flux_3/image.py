@@ -56,9 +56,9 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
     image_size: Literal["square_hd", "square", "portrait_4_3", "portrait_16_9", "landscape_4_3", "landscape_16_9"]
     | None = None,
-    prompt: str,
     seed: int | None = None,
 ) -> Output:
     """Run ``blackforestlabs/flux-3/image``: submit a job, wait for it, and return its output.
@@ -66,8 +66,8 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        image_size: Image size. Sample: "landscape_4_3".
         prompt: Prompt.
+        image_size: Image size. Sample: "landscape_4_3".
         seed: Seed. Sample: -1.
 
     Raises:
@@ -82,8 +82,8 @@ def run(
     return _runtime.run(
         client,
         Input(
-            image_size=image_size,
             prompt=prompt,
+            image_size=image_size,
             seed=seed,
         ),
     )
@@ -93,17 +93,17 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
     image_size: Literal["square_hd", "square", "portrait_4_3", "portrait_16_9", "landscape_4_3", "landscape_16_9"]
     | None = None,
-    prompt: str,
     seed: int | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
         client,
         Input(
-            image_size=image_size,
             prompt=prompt,
+            image_size=image_size,
             seed=seed,
         ),
     )
@@ -113,17 +113,17 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
     image_size: Literal["square_hd", "square", "portrait_4_3", "portrait_16_9", "landscape_4_3", "landscape_16_9"]
     | None = None,
-    prompt: str,
     seed: int | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
         client,
         Input(
-            image_size=image_size,
             prompt=prompt,
+            image_size=image_size,
             seed=seed,
         ),
     )
@@ -133,17 +133,17 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
     image_size: Literal["square_hd", "square", "portrait_4_3", "portrait_16_9", "landscape_4_3", "landscape_16_9"]
     | None = None,
-    prompt: str,
     seed: int | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(
         client,
         Input(
-            image_size=image_size,
             prompt=prompt,
+            image_size=image_size,
             seed=seed,
         ),
     )

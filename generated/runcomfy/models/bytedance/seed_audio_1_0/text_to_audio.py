@@ -95,11 +95,11 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
     audio_urls: Sequence[str] | None = None,
     image_url: str | None = None,
     output_format: Literal["wav", "mp3", "ogg_opus"] | None = None,
     pitch: int | None = None,
-    prompt: str,
     sample_rate: Literal[8000, 16000, 24000, 32000, 44100, 48000] | None = None,
     speed: float | None = None,
     voice: Literal[
@@ -132,11 +132,11 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
+        prompt: Prompt.
         audio_urls: Audio urls. URLs of audio files. At most 3 items.
         image_url: Image url. URL of an image.
         output_format: Output format. Sample: "mp3".
         pitch: Pitch. From -12 to 12. Sample: 0.
-        prompt: Prompt.
         sample_rate: Sample rate. Sample: 24000.
         speed: Speed. From 0.5 to 2. Sample: 1.
         voice: Voice. Sample: "vivi_mixed_en_zh_ja_es_id".
@@ -154,11 +154,11 @@ def run(
     return _runtime.run(
         client,
         Input(
+            prompt=prompt,
             audio_urls=audio_urls,
             image_url=image_url,
             output_format=output_format,
             pitch=pitch,
-            prompt=prompt,
             sample_rate=sample_rate,
             speed=speed,
             voice=voice,
@@ -171,11 +171,11 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
     audio_urls: Sequence[str] | None = None,
     image_url: str | None = None,
     output_format: Literal["wav", "mp3", "ogg_opus"] | None = None,
     pitch: int | None = None,
-    prompt: str,
     sample_rate: Literal[8000, 16000, 24000, 32000, 44100, 48000] | None = None,
     speed: float | None = None,
     voice: Literal[
@@ -207,11 +207,11 @@ def submit(
     return _runtime.submit(
         client,
         Input(
+            prompt=prompt,
             audio_urls=audio_urls,
             image_url=image_url,
             output_format=output_format,
             pitch=pitch,
-            prompt=prompt,
             sample_rate=sample_rate,
             speed=speed,
             voice=voice,
@@ -224,11 +224,11 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
     audio_urls: Sequence[str] | None = None,
     image_url: str | None = None,
     output_format: Literal["wav", "mp3", "ogg_opus"] | None = None,
     pitch: int | None = None,
-    prompt: str,
     sample_rate: Literal[8000, 16000, 24000, 32000, 44100, 48000] | None = None,
     speed: float | None = None,
     voice: Literal[
@@ -260,11 +260,11 @@ async def run_async(
     return await _runtime.run_async(
         client,
         Input(
+            prompt=prompt,
             audio_urls=audio_urls,
             image_url=image_url,
             output_format=output_format,
             pitch=pitch,
-            prompt=prompt,
             sample_rate=sample_rate,
             speed=speed,
             voice=voice,
@@ -277,11 +277,11 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
     audio_urls: Sequence[str] | None = None,
     image_url: str | None = None,
     output_format: Literal["wav", "mp3", "ogg_opus"] | None = None,
     pitch: int | None = None,
-    prompt: str,
     sample_rate: Literal[8000, 16000, 24000, 32000, 44100, 48000] | None = None,
     speed: float | None = None,
     voice: Literal[
@@ -313,11 +313,11 @@ async def submit_async(
     return await _runtime.submit_async(
         client,
         Input(
+            prompt=prompt,
             audio_urls=audio_urls,
             image_url=image_url,
             output_format=output_format,
             pitch=pitch,
-            prompt=prompt,
             sample_rate=sample_rate,
             speed=speed,
             voice=voice,

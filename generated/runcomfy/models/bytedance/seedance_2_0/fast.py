@@ -67,12 +67,12 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["adaptive", "16:9", "9:16", "4:3", "3:4", "1:1", "21:9"] | None = None,
     audios: Sequence[str] | None = None,
     duration: int | None = None,
     generate_audio: bool | None = None,
     images: Sequence[str] | None = None,
-    prompt: str,
     resolution: Literal["480p", "720p"] | None = None,
     seed: int | None = None,
     videos: Sequence[str] | None = None,
@@ -82,12 +82,12 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
+        prompt: Prompt.
         aspect_ratio: Aspect ratio. Sample: "adaptive".
         audios: Audios. URLs of audio files. At most 3 items.
         duration: Duration. From 4 to 15. Sample: 5.
         generate_audio: Generate audio. Sample: true.
         images: Images. URLs of images. At most 9 items.
-        prompt: Prompt.
         resolution: Resolution. Sample: "720p".
         seed: Seed.
         videos: Videos. URLs of videos. At most 3 items.
@@ -104,12 +104,12 @@ def run(
     return _runtime.run(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             audios=audios,
             duration=duration,
             generate_audio=generate_audio,
             images=images,
-            prompt=prompt,
             resolution=resolution,
             seed=seed,
             videos=videos,
@@ -121,12 +121,12 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["adaptive", "16:9", "9:16", "4:3", "3:4", "1:1", "21:9"] | None = None,
     audios: Sequence[str] | None = None,
     duration: int | None = None,
     generate_audio: bool | None = None,
     images: Sequence[str] | None = None,
-    prompt: str,
     resolution: Literal["480p", "720p"] | None = None,
     seed: int | None = None,
     videos: Sequence[str] | None = None,
@@ -135,12 +135,12 @@ def submit(
     return _runtime.submit(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             audios=audios,
             duration=duration,
             generate_audio=generate_audio,
             images=images,
-            prompt=prompt,
             resolution=resolution,
             seed=seed,
             videos=videos,
@@ -152,12 +152,12 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["adaptive", "16:9", "9:16", "4:3", "3:4", "1:1", "21:9"] | None = None,
     audios: Sequence[str] | None = None,
     duration: int | None = None,
     generate_audio: bool | None = None,
     images: Sequence[str] | None = None,
-    prompt: str,
     resolution: Literal["480p", "720p"] | None = None,
     seed: int | None = None,
     videos: Sequence[str] | None = None,
@@ -166,12 +166,12 @@ async def run_async(
     return await _runtime.run_async(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             audios=audios,
             duration=duration,
             generate_audio=generate_audio,
             images=images,
-            prompt=prompt,
             resolution=resolution,
             seed=seed,
             videos=videos,
@@ -183,12 +183,12 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["adaptive", "16:9", "9:16", "4:3", "3:4", "1:1", "21:9"] | None = None,
     audios: Sequence[str] | None = None,
     duration: int | None = None,
     generate_audio: bool | None = None,
     images: Sequence[str] | None = None,
-    prompt: str,
     resolution: Literal["480p", "720p"] | None = None,
     seed: int | None = None,
     videos: Sequence[str] | None = None,
@@ -197,12 +197,12 @@ async def submit_async(
     return await _runtime.submit_async(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             audios=audios,
             duration=duration,
             generate_audio=generate_audio,
             images=images,
-            prompt=prompt,
             resolution=resolution,
             seed=seed,
             videos=videos,

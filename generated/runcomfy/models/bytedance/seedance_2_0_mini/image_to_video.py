@@ -68,13 +68,13 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
+    image: str,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "4:3", "3:4", "1:1", "21:9"] | None = None,
     duration: int | None = None,
     enable_web_search: bool | None = None,
     generate_audio: bool | None = None,
-    image: str,
     last_image: str | None = None,
-    prompt: str,
     resolution: Literal["480p", "720p"] | None = None,
 ) -> Output:
     """Run ``bytedance/seedance-2.0-mini/image-to-video``: submit a job, wait for it, and return its
@@ -83,13 +83,13 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
+        image: Image. URL of an image.
+        prompt: Prompt.
         aspect_ratio: Aspect ratio. Sample: "16:9".
         duration: Duration. From 4 to 15. Sample: 5.
         enable_web_search: Enable web search. Sample: false.
         generate_audio: Generate audio. Sample: true.
-        image: Image. URL of an image.
         last_image: Last image. URL of an image.
-        prompt: Prompt.
         resolution: Resolution. Sample: "720p".
 
     Raises:
@@ -104,13 +104,13 @@ def run(
     return _runtime.run(
         client,
         Input(
+            image=image,
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
             enable_web_search=enable_web_search,
             generate_audio=generate_audio,
-            image=image,
             last_image=last_image,
-            prompt=prompt,
             resolution=resolution,
         ),
     )
@@ -120,26 +120,26 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
+    image: str,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "4:3", "3:4", "1:1", "21:9"] | None = None,
     duration: int | None = None,
     enable_web_search: bool | None = None,
     generate_audio: bool | None = None,
-    image: str,
     last_image: str | None = None,
-    prompt: str,
     resolution: Literal["480p", "720p"] | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
         client,
         Input(
+            image=image,
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
             enable_web_search=enable_web_search,
             generate_audio=generate_audio,
-            image=image,
             last_image=last_image,
-            prompt=prompt,
             resolution=resolution,
         ),
     )
@@ -149,26 +149,26 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    image: str,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "4:3", "3:4", "1:1", "21:9"] | None = None,
     duration: int | None = None,
     enable_web_search: bool | None = None,
     generate_audio: bool | None = None,
-    image: str,
     last_image: str | None = None,
-    prompt: str,
     resolution: Literal["480p", "720p"] | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
         client,
         Input(
+            image=image,
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
             enable_web_search=enable_web_search,
             generate_audio=generate_audio,
-            image=image,
             last_image=last_image,
-            prompt=prompt,
             resolution=resolution,
         ),
     )
@@ -178,26 +178,26 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    image: str,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "4:3", "3:4", "1:1", "21:9"] | None = None,
     duration: int | None = None,
     enable_web_search: bool | None = None,
     generate_audio: bool | None = None,
-    image: str,
     last_image: str | None = None,
-    prompt: str,
     resolution: Literal["480p", "720p"] | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(
         client,
         Input(
+            image=image,
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
             enable_web_search=enable_web_search,
             generate_audio=generate_audio,
-            image=image,
             last_image=last_image,
-            prompt=prompt,
             resolution=resolution,
         ),
     )

@@ -64,11 +64,11 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "4:3", "3:4", "1:1", "21:9"] | None = None,
     duration: int | None = None,
     enable_web_search: bool | None = None,
     generate_audio: bool | None = None,
-    prompt: str,
     resolution: Literal["480p", "720p"] | None = None,
 ) -> Output:
     """Run ``bytedance/seedance-2.0-mini/text-to-video``: submit a job, wait for it, and return its output.
@@ -76,11 +76,11 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
+        prompt: Prompt.
         aspect_ratio: Aspect ratio. Sample: "16:9".
         duration: Duration. From 4 to 15. Sample: 5.
         enable_web_search: Enable web search. Sample: false.
         generate_audio: Generate audio. Sample: true.
-        prompt: Prompt.
         resolution: Resolution. Sample: "720p".
 
     Raises:
@@ -95,11 +95,11 @@ def run(
     return _runtime.run(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
             enable_web_search=enable_web_search,
             generate_audio=generate_audio,
-            prompt=prompt,
             resolution=resolution,
         ),
     )
@@ -109,22 +109,22 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "4:3", "3:4", "1:1", "21:9"] | None = None,
     duration: int | None = None,
     enable_web_search: bool | None = None,
     generate_audio: bool | None = None,
-    prompt: str,
     resolution: Literal["480p", "720p"] | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
             enable_web_search=enable_web_search,
             generate_audio=generate_audio,
-            prompt=prompt,
             resolution=resolution,
         ),
     )
@@ -134,22 +134,22 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "4:3", "3:4", "1:1", "21:9"] | None = None,
     duration: int | None = None,
     enable_web_search: bool | None = None,
     generate_audio: bool | None = None,
-    prompt: str,
     resolution: Literal["480p", "720p"] | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
             enable_web_search=enable_web_search,
             generate_audio=generate_audio,
-            prompt=prompt,
             resolution=resolution,
         ),
     )
@@ -159,22 +159,22 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "4:3", "3:4", "1:1", "21:9"] | None = None,
     duration: int | None = None,
     enable_web_search: bool | None = None,
     generate_audio: bool | None = None,
-    prompt: str,
     resolution: Literal["480p", "720p"] | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
             enable_web_search=enable_web_search,
             generate_audio=generate_audio,
-            prompt=prompt,
             resolution=resolution,
         ),
     )

@@ -75,15 +75,15 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
+    video: str,
     aspect_ratio: Literal["16:9", "9:16", "4:3", "3:4", "1:1", "21:9"] | None = None,
     duration: int | None = None,
     enable_web_search: bool | None = None,
     generate_audio: bool | None = None,
-    prompt: str,
     reference_audios: Sequence[str] | None = None,
     reference_images: Sequence[str] | None = None,
     resolution: Literal["480p", "720p"] | None = None,
-    video: str,
 ) -> Output:
     """Run ``bytedance/seedance-2.0-mini/video-to-video``: submit a job, wait for it, and return its
     output.
@@ -91,15 +91,15 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
+        prompt: Prompt.
+        video: Video. URL of a video.
         aspect_ratio: Aspect ratio. Sample: "16:9".
         duration: Duration. From 4 to 15. Sample: 5.
         enable_web_search: Enable web search. Sample: false.
         generate_audio: Generate audio. Sample: true.
-        prompt: Prompt.
         reference_audios: Reference audios. URLs of audio files.
         reference_images: Reference images. URLs of images.
         resolution: Resolution. Sample: "720p".
-        video: Video. URL of a video.
 
     Raises:
         InputValidationError: the input does not fit the schema; nothing was sent.
@@ -113,15 +113,15 @@ def run(
     return _runtime.run(
         client,
         Input(
+            prompt=prompt,
+            video=video,
             aspect_ratio=aspect_ratio,
             duration=duration,
             enable_web_search=enable_web_search,
             generate_audio=generate_audio,
-            prompt=prompt,
             reference_audios=reference_audios,
             reference_images=reference_images,
             resolution=resolution,
-            video=video,
         ),
     )
 
@@ -130,29 +130,29 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
+    video: str,
     aspect_ratio: Literal["16:9", "9:16", "4:3", "3:4", "1:1", "21:9"] | None = None,
     duration: int | None = None,
     enable_web_search: bool | None = None,
     generate_audio: bool | None = None,
-    prompt: str,
     reference_audios: Sequence[str] | None = None,
     reference_images: Sequence[str] | None = None,
     resolution: Literal["480p", "720p"] | None = None,
-    video: str,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
         client,
         Input(
+            prompt=prompt,
+            video=video,
             aspect_ratio=aspect_ratio,
             duration=duration,
             enable_web_search=enable_web_search,
             generate_audio=generate_audio,
-            prompt=prompt,
             reference_audios=reference_audios,
             reference_images=reference_images,
             resolution=resolution,
-            video=video,
         ),
     )
 
@@ -161,29 +161,29 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
+    video: str,
     aspect_ratio: Literal["16:9", "9:16", "4:3", "3:4", "1:1", "21:9"] | None = None,
     duration: int | None = None,
     enable_web_search: bool | None = None,
     generate_audio: bool | None = None,
-    prompt: str,
     reference_audios: Sequence[str] | None = None,
     reference_images: Sequence[str] | None = None,
     resolution: Literal["480p", "720p"] | None = None,
-    video: str,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
         client,
         Input(
+            prompt=prompt,
+            video=video,
             aspect_ratio=aspect_ratio,
             duration=duration,
             enable_web_search=enable_web_search,
             generate_audio=generate_audio,
-            prompt=prompt,
             reference_audios=reference_audios,
             reference_images=reference_images,
             resolution=resolution,
-            video=video,
         ),
     )
 
@@ -192,28 +192,28 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
+    video: str,
     aspect_ratio: Literal["16:9", "9:16", "4:3", "3:4", "1:1", "21:9"] | None = None,
     duration: int | None = None,
     enable_web_search: bool | None = None,
     generate_audio: bool | None = None,
-    prompt: str,
     reference_audios: Sequence[str] | None = None,
     reference_images: Sequence[str] | None = None,
     resolution: Literal["480p", "720p"] | None = None,
-    video: str,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(
         client,
         Input(
+            prompt=prompt,
+            video=video,
             aspect_ratio=aspect_ratio,
             duration=duration,
             enable_web_search=enable_web_search,
             generate_audio=generate_audio,
-            prompt=prompt,
             reference_audios=reference_audios,
             reference_images=reference_images,
             resolution=resolution,
-            video=video,
         ),
     )

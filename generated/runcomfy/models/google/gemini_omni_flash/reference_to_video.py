@@ -61,10 +61,10 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
-    aspect_ratio: Literal["16:9", "9:16"] | None = None,
-    duration: int | None = None,
     image_urls: Sequence[str],
     prompt: str,
+    aspect_ratio: Literal["16:9", "9:16"] | None = None,
+    duration: int | None = None,
 ) -> Output:
     """Run ``google/gemini-omni-flash/reference-to-video``: submit a job, wait for it, and return its
     output.
@@ -72,10 +72,10 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        aspect_ratio: Aspect ratio. Sample: "16:9".
-        duration: Duration. From 3 to 10. Sample: 8.
         image_urls: Image urls. URLs of images. At least 1 item.
         prompt: Prompt.
+        aspect_ratio: Aspect ratio. Sample: "16:9".
+        duration: Duration. From 3 to 10. Sample: 8.
 
     Raises:
         InputValidationError: the input does not fit the schema; nothing was sent.
@@ -89,10 +89,10 @@ def run(
     return _runtime.run(
         client,
         Input(
-            aspect_ratio=aspect_ratio,
-            duration=duration,
             image_urls=image_urls,
             prompt=prompt,
+            aspect_ratio=aspect_ratio,
+            duration=duration,
         ),
     )
 
@@ -101,19 +101,19 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
-    aspect_ratio: Literal["16:9", "9:16"] | None = None,
-    duration: int | None = None,
     image_urls: Sequence[str],
     prompt: str,
+    aspect_ratio: Literal["16:9", "9:16"] | None = None,
+    duration: int | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
         client,
         Input(
-            aspect_ratio=aspect_ratio,
-            duration=duration,
             image_urls=image_urls,
             prompt=prompt,
+            aspect_ratio=aspect_ratio,
+            duration=duration,
         ),
     )
 
@@ -122,19 +122,19 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    aspect_ratio: Literal["16:9", "9:16"] | None = None,
-    duration: int | None = None,
     image_urls: Sequence[str],
     prompt: str,
+    aspect_ratio: Literal["16:9", "9:16"] | None = None,
+    duration: int | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
         client,
         Input(
-            aspect_ratio=aspect_ratio,
-            duration=duration,
             image_urls=image_urls,
             prompt=prompt,
+            aspect_ratio=aspect_ratio,
+            duration=duration,
         ),
     )
 
@@ -143,18 +143,18 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    aspect_ratio: Literal["16:9", "9:16"] | None = None,
-    duration: int | None = None,
     image_urls: Sequence[str],
     prompt: str,
+    aspect_ratio: Literal["16:9", "9:16"] | None = None,
+    duration: int | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(
         client,
         Input(
-            aspect_ratio=aspect_ratio,
-            duration=duration,
             image_urls=image_urls,
             prompt=prompt,
+            aspect_ratio=aspect_ratio,
+            duration=duration,
         ),
     )

@@ -58,18 +58,18 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16"] | None = None,
     duration: int | None = None,
-    prompt: str,
 ) -> Output:
     """Run ``google/gemini-omni-flash/text-to-video``: submit a job, wait for it, and return its output.
 
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
+        prompt: Prompt.
         aspect_ratio: Aspect ratio. Sample: "16:9".
         duration: Duration. From 3 to 10. Sample: 8.
-        prompt: Prompt.
 
     Raises:
         InputValidationError: the input does not fit the schema; nothing was sent.
@@ -83,9 +83,9 @@ def run(
     return _runtime.run(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
-            prompt=prompt,
         ),
     )
 
@@ -94,17 +94,17 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16"] | None = None,
     duration: int | None = None,
-    prompt: str,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
-            prompt=prompt,
         ),
     )
 
@@ -113,17 +113,17 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16"] | None = None,
     duration: int | None = None,
-    prompt: str,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
-            prompt=prompt,
         ),
     )
 
@@ -132,16 +132,16 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16"] | None = None,
     duration: int | None = None,
-    prompt: str,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
-            prompt=prompt,
         ),
     )

@@ -61,11 +61,11 @@ def run(
     /,
     *,
     prompt: str,
+    image_urls: Sequence[str],
     aspect_ratio: Literal[
         "auto", "21:9", "16:9", "3:2", "4:3", "5:4", "1:1", "4:5", "3:4", "2:3", "9:16", "4:1", "1:4", "8:1", "1:8"
     ]
     | None = None,
-    image_urls: Sequence[str],
 ) -> Output:
     """Run ``google/nano-banana-2-lite/edit``: submit a job, wait for it, and return its output.
 
@@ -73,8 +73,8 @@ def run(
         client: The client to use; without one, a client of this process that is made from the
             environment.
         prompt: Prompt.
-        aspect_ratio: Aspect ratio. Sample: "auto".
         image_urls: Image urls. URLs of images. From 1 to 10 items.
+        aspect_ratio: Aspect ratio. Sample: "auto".
 
     Raises:
         InputValidationError: the input does not fit the schema; nothing was sent.
@@ -89,8 +89,8 @@ def run(
         client,
         Input(
             prompt=prompt,
-            aspect_ratio=aspect_ratio,
             image_urls=image_urls,
+            aspect_ratio=aspect_ratio,
         ),
     )
 
@@ -100,19 +100,19 @@ def submit(
     /,
     *,
     prompt: str,
+    image_urls: Sequence[str],
     aspect_ratio: Literal[
         "auto", "21:9", "16:9", "3:2", "4:3", "5:4", "1:1", "4:5", "3:4", "2:3", "9:16", "4:1", "1:4", "8:1", "1:8"
     ]
     | None = None,
-    image_urls: Sequence[str],
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
         client,
         Input(
             prompt=prompt,
-            aspect_ratio=aspect_ratio,
             image_urls=image_urls,
+            aspect_ratio=aspect_ratio,
         ),
     )
 
@@ -122,19 +122,19 @@ async def run_async(
     /,
     *,
     prompt: str,
+    image_urls: Sequence[str],
     aspect_ratio: Literal[
         "auto", "21:9", "16:9", "3:2", "4:3", "5:4", "1:1", "4:5", "3:4", "2:3", "9:16", "4:1", "1:4", "8:1", "1:8"
     ]
     | None = None,
-    image_urls: Sequence[str],
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
         client,
         Input(
             prompt=prompt,
-            aspect_ratio=aspect_ratio,
             image_urls=image_urls,
+            aspect_ratio=aspect_ratio,
         ),
     )
 
@@ -144,18 +144,18 @@ async def submit_async(
     /,
     *,
     prompt: str,
+    image_urls: Sequence[str],
     aspect_ratio: Literal[
         "auto", "21:9", "16:9", "3:2", "4:3", "5:4", "1:1", "4:5", "3:4", "2:3", "9:16", "4:1", "1:4", "8:1", "1:8"
     ]
     | None = None,
-    image_urls: Sequence[str],
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(
         client,
         Input(
             prompt=prompt,
-            aspect_ratio=aspect_ratio,
             image_urls=image_urls,
+            aspect_ratio=aspect_ratio,
         ),
     )

@@ -64,9 +64,9 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
-    duration: Literal[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
     image_url: str,
     prompt: str,
+    duration: Literal[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
     resolution: Literal["720P", "1080P"] | None = None,
     seed: int | None = None,
     watermark: bool | None = None,
@@ -76,9 +76,9 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        duration: Duration. Sample: 5.
         image_url: Image url. URL of an image.
         prompt: Prompt. At most 5000 characters.
+        duration: Duration. Sample: 5.
         resolution: Resolution. Sample: "1080P".
         seed: Seed. From 0 to 2147483647. Sample: 0.
         watermark: Watermark. Sample: false.
@@ -95,9 +95,9 @@ def run(
     return _runtime.run(
         client,
         Input(
-            duration=duration,
             image_url=image_url,
             prompt=prompt,
+            duration=duration,
             resolution=resolution,
             seed=seed,
             watermark=watermark,
@@ -109,9 +109,9 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
-    duration: Literal[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
     image_url: str,
     prompt: str,
+    duration: Literal[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
     resolution: Literal["720P", "1080P"] | None = None,
     seed: int | None = None,
     watermark: bool | None = None,
@@ -120,9 +120,9 @@ def submit(
     return _runtime.submit(
         client,
         Input(
-            duration=duration,
             image_url=image_url,
             prompt=prompt,
+            duration=duration,
             resolution=resolution,
             seed=seed,
             watermark=watermark,
@@ -134,9 +134,9 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    duration: Literal[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
     image_url: str,
     prompt: str,
+    duration: Literal[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
     resolution: Literal["720P", "1080P"] | None = None,
     seed: int | None = None,
     watermark: bool | None = None,
@@ -145,9 +145,9 @@ async def run_async(
     return await _runtime.run_async(
         client,
         Input(
-            duration=duration,
             image_url=image_url,
             prompt=prompt,
+            duration=duration,
             resolution=resolution,
             seed=seed,
             watermark=watermark,
@@ -159,9 +159,9 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    duration: Literal[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
     image_url: str,
     prompt: str,
+    duration: Literal[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
     resolution: Literal["720P", "1080P"] | None = None,
     seed: int | None = None,
     watermark: bool | None = None,
@@ -170,9 +170,9 @@ async def submit_async(
     return await _runtime.submit_async(
         client,
         Input(
-            duration=duration,
             image_url=image_url,
             prompt=prompt,
+            duration=duration,
             resolution=resolution,
             seed=seed,
             watermark=watermark,

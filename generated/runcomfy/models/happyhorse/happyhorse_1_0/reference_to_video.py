@@ -82,9 +82,10 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
+    image_url_1: str,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     duration: Literal[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
-    image_url_1: str,
     image_url_2: str | None = None,
     image_url_3: str | None = None,
     image_url_4: str | None = None,
@@ -93,7 +94,6 @@ def run(
     image_url_7: str | None = None,
     image_url_8: str | None = None,
     image_url_9: str | None = None,
-    prompt: str,
     resolution: Literal["720P", "1080P"] | None = None,
     seed: int | None = None,
     watermark: bool | None = None,
@@ -104,9 +104,10 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
+        image_url_1: Image url 1. URL of an image.
+        prompt: Prompt. At most 5000 characters.
         aspect_ratio: Aspect ratio. Sample: "16:9".
         duration: Duration. Sample: 5.
-        image_url_1: Image url 1. URL of an image.
         image_url_2: Image url 2. URL of an image.
         image_url_3: Image url 3. URL of an image.
         image_url_4: Image url 4. URL of an image.
@@ -115,7 +116,6 @@ def run(
         image_url_7: Image url 7. URL of an image.
         image_url_8: Image url 8. URL of an image.
         image_url_9: Image url 9. URL of an image.
-        prompt: Prompt. At most 5000 characters.
         resolution: Resolution. Sample: "1080P".
         seed: Seed. From 0 to 2147483647. Sample: 0.
         watermark: Watermark. Sample: false.
@@ -132,9 +132,10 @@ def run(
     return _runtime.run(
         client,
         Input(
+            image_url_1=image_url_1,
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
-            image_url_1=image_url_1,
             image_url_2=image_url_2,
             image_url_3=image_url_3,
             image_url_4=image_url_4,
@@ -143,7 +144,6 @@ def run(
             image_url_7=image_url_7,
             image_url_8=image_url_8,
             image_url_9=image_url_9,
-            prompt=prompt,
             resolution=resolution,
             seed=seed,
             watermark=watermark,
@@ -155,9 +155,10 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
+    image_url_1: str,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     duration: Literal[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
-    image_url_1: str,
     image_url_2: str | None = None,
     image_url_3: str | None = None,
     image_url_4: str | None = None,
@@ -166,7 +167,6 @@ def submit(
     image_url_7: str | None = None,
     image_url_8: str | None = None,
     image_url_9: str | None = None,
-    prompt: str,
     resolution: Literal["720P", "1080P"] | None = None,
     seed: int | None = None,
     watermark: bool | None = None,
@@ -175,9 +175,10 @@ def submit(
     return _runtime.submit(
         client,
         Input(
+            image_url_1=image_url_1,
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
-            image_url_1=image_url_1,
             image_url_2=image_url_2,
             image_url_3=image_url_3,
             image_url_4=image_url_4,
@@ -186,7 +187,6 @@ def submit(
             image_url_7=image_url_7,
             image_url_8=image_url_8,
             image_url_9=image_url_9,
-            prompt=prompt,
             resolution=resolution,
             seed=seed,
             watermark=watermark,
@@ -198,9 +198,10 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    image_url_1: str,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     duration: Literal[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
-    image_url_1: str,
     image_url_2: str | None = None,
     image_url_3: str | None = None,
     image_url_4: str | None = None,
@@ -209,7 +210,6 @@ async def run_async(
     image_url_7: str | None = None,
     image_url_8: str | None = None,
     image_url_9: str | None = None,
-    prompt: str,
     resolution: Literal["720P", "1080P"] | None = None,
     seed: int | None = None,
     watermark: bool | None = None,
@@ -218,9 +218,10 @@ async def run_async(
     return await _runtime.run_async(
         client,
         Input(
+            image_url_1=image_url_1,
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
-            image_url_1=image_url_1,
             image_url_2=image_url_2,
             image_url_3=image_url_3,
             image_url_4=image_url_4,
@@ -229,7 +230,6 @@ async def run_async(
             image_url_7=image_url_7,
             image_url_8=image_url_8,
             image_url_9=image_url_9,
-            prompt=prompt,
             resolution=resolution,
             seed=seed,
             watermark=watermark,
@@ -241,9 +241,10 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    image_url_1: str,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     duration: Literal[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
-    image_url_1: str,
     image_url_2: str | None = None,
     image_url_3: str | None = None,
     image_url_4: str | None = None,
@@ -252,7 +253,6 @@ async def submit_async(
     image_url_7: str | None = None,
     image_url_8: str | None = None,
     image_url_9: str | None = None,
-    prompt: str,
     resolution: Literal["720P", "1080P"] | None = None,
     seed: int | None = None,
     watermark: bool | None = None,
@@ -261,9 +261,10 @@ async def submit_async(
     return await _runtime.submit_async(
         client,
         Input(
+            image_url_1=image_url_1,
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
-            image_url_1=image_url_1,
             image_url_2=image_url_2,
             image_url_3=image_url_3,
             image_url_4=image_url_4,
@@ -272,7 +273,6 @@ async def submit_async(
             image_url_7=image_url_7,
             image_url_8=image_url_8,
             image_url_9=image_url_9,
-            prompt=prompt,
             resolution=resolution,
             seed=seed,
             watermark=watermark,

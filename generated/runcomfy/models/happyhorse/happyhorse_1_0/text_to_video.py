@@ -64,9 +64,9 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     duration: Literal[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
-    prompt: str,
     resolution: Literal["720P", "1080P"] | None = None,
     seed: int | None = None,
     watermark: bool | None = None,
@@ -76,9 +76,9 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
+        prompt: Prompt. At most 2500 characters.
         aspect_ratio: Aspect ratio. Sample: "16:9".
         duration: Duration. Sample: 5.
-        prompt: Prompt. At most 2500 characters.
         resolution: Resolution. Sample: "1080P".
         seed: Seed. From 0 to 2147483647. Sample: 0.
         watermark: Watermark. Sample: false.
@@ -95,9 +95,9 @@ def run(
     return _runtime.run(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
-            prompt=prompt,
             resolution=resolution,
             seed=seed,
             watermark=watermark,
@@ -109,9 +109,9 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     duration: Literal[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
-    prompt: str,
     resolution: Literal["720P", "1080P"] | None = None,
     seed: int | None = None,
     watermark: bool | None = None,
@@ -120,9 +120,9 @@ def submit(
     return _runtime.submit(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
-            prompt=prompt,
             resolution=resolution,
             seed=seed,
             watermark=watermark,
@@ -134,9 +134,9 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     duration: Literal[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
-    prompt: str,
     resolution: Literal["720P", "1080P"] | None = None,
     seed: int | None = None,
     watermark: bool | None = None,
@@ -145,9 +145,9 @@ async def run_async(
     return await _runtime.run_async(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
-            prompt=prompt,
             resolution=resolution,
             seed=seed,
             watermark=watermark,
@@ -159,9 +159,9 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     duration: Literal[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
-    prompt: str,
     resolution: Literal["720P", "1080P"] | None = None,
     seed: int | None = None,
     watermark: bool | None = None,
@@ -170,9 +170,9 @@ async def submit_async(
     return await _runtime.submit_async(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
-            prompt=prompt,
             resolution=resolution,
             seed=seed,
             watermark=watermark,

@@ -74,8 +74,9 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
-    audio_setting: Literal["auto", "origin"] | None = None,
     prompt: str,
+    video_url: str,
+    audio_setting: Literal["auto", "origin"] | None = None,
     reference_image_url_1: str | None = None,
     reference_image_url_2: str | None = None,
     reference_image_url_3: str | None = None,
@@ -83,7 +84,6 @@ def run(
     reference_image_url_5: str | None = None,
     resolution: Literal["720P", "1080P"] | None = None,
     seed: int | None = None,
-    video_url: str,
     watermark: bool | None = None,
 ) -> Output:
     """Run ``happyhorse/happyhorse-1.0/video-edit``: submit a job, wait for it, and return its output.
@@ -91,8 +91,9 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        audio_setting: Audio setting. Sample: "auto".
         prompt: Prompt. At most 5000 characters.
+        video_url: Video url. URL of a video.
+        audio_setting: Audio setting. Sample: "auto".
         reference_image_url_1: Reference image url 1. URL of an image.
         reference_image_url_2: Reference image url 2. URL of an image.
         reference_image_url_3: Reference image url 3. URL of an image.
@@ -100,7 +101,6 @@ def run(
         reference_image_url_5: Reference image url 5. URL of an image.
         resolution: Resolution. Sample: "1080P".
         seed: Seed. From 0 to 2147483647. Sample: 0.
-        video_url: Video url. URL of a video.
         watermark: Watermark. Sample: false.
 
     Raises:
@@ -115,8 +115,9 @@ def run(
     return _runtime.run(
         client,
         Input(
-            audio_setting=audio_setting,
             prompt=prompt,
+            video_url=video_url,
+            audio_setting=audio_setting,
             reference_image_url_1=reference_image_url_1,
             reference_image_url_2=reference_image_url_2,
             reference_image_url_3=reference_image_url_3,
@@ -124,7 +125,6 @@ def run(
             reference_image_url_5=reference_image_url_5,
             resolution=resolution,
             seed=seed,
-            video_url=video_url,
             watermark=watermark,
         ),
     )
@@ -134,8 +134,9 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
-    audio_setting: Literal["auto", "origin"] | None = None,
     prompt: str,
+    video_url: str,
+    audio_setting: Literal["auto", "origin"] | None = None,
     reference_image_url_1: str | None = None,
     reference_image_url_2: str | None = None,
     reference_image_url_3: str | None = None,
@@ -143,15 +144,15 @@ def submit(
     reference_image_url_5: str | None = None,
     resolution: Literal["720P", "1080P"] | None = None,
     seed: int | None = None,
-    video_url: str,
     watermark: bool | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
         client,
         Input(
-            audio_setting=audio_setting,
             prompt=prompt,
+            video_url=video_url,
+            audio_setting=audio_setting,
             reference_image_url_1=reference_image_url_1,
             reference_image_url_2=reference_image_url_2,
             reference_image_url_3=reference_image_url_3,
@@ -159,7 +160,6 @@ def submit(
             reference_image_url_5=reference_image_url_5,
             resolution=resolution,
             seed=seed,
-            video_url=video_url,
             watermark=watermark,
         ),
     )
@@ -169,8 +169,9 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    audio_setting: Literal["auto", "origin"] | None = None,
     prompt: str,
+    video_url: str,
+    audio_setting: Literal["auto", "origin"] | None = None,
     reference_image_url_1: str | None = None,
     reference_image_url_2: str | None = None,
     reference_image_url_3: str | None = None,
@@ -178,15 +179,15 @@ async def run_async(
     reference_image_url_5: str | None = None,
     resolution: Literal["720P", "1080P"] | None = None,
     seed: int | None = None,
-    video_url: str,
     watermark: bool | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
         client,
         Input(
-            audio_setting=audio_setting,
             prompt=prompt,
+            video_url=video_url,
+            audio_setting=audio_setting,
             reference_image_url_1=reference_image_url_1,
             reference_image_url_2=reference_image_url_2,
             reference_image_url_3=reference_image_url_3,
@@ -194,7 +195,6 @@ async def run_async(
             reference_image_url_5=reference_image_url_5,
             resolution=resolution,
             seed=seed,
-            video_url=video_url,
             watermark=watermark,
         ),
     )
@@ -204,8 +204,9 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    audio_setting: Literal["auto", "origin"] | None = None,
     prompt: str,
+    video_url: str,
+    audio_setting: Literal["auto", "origin"] | None = None,
     reference_image_url_1: str | None = None,
     reference_image_url_2: str | None = None,
     reference_image_url_3: str | None = None,
@@ -213,15 +214,15 @@ async def submit_async(
     reference_image_url_5: str | None = None,
     resolution: Literal["720P", "1080P"] | None = None,
     seed: int | None = None,
-    video_url: str,
     watermark: bool | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(
         client,
         Input(
-            audio_setting=audio_setting,
             prompt=prompt,
+            video_url=video_url,
+            audio_setting=audio_setting,
             reference_image_url_1=reference_image_url_1,
             reference_image_url_2=reference_image_url_2,
             reference_image_url_3=reference_image_url_3,
@@ -229,7 +230,6 @@ async def submit_async(
             reference_image_url_5=reference_image_url_5,
             resolution=resolution,
             seed=seed,
-            video_url=video_url,
             watermark=watermark,
         ),
     )

@@ -60,9 +60,9 @@ def run(
     *,
     duration: int,
     image: str,
-    last_image: str | None = None,
     prompt: str,
     resolution: Literal["768p", "2k"],
+    last_image: str | None = None,
 ) -> Output:
     """Run ``minimax/minimax-h3/image-to-video``: submit a job, wait for it, and return its output.
 
@@ -71,9 +71,9 @@ def run(
             environment.
         duration: Duration. From 4 to 15. Sample: 5.
         image: Image. URL of an image.
-        last_image: Last image. URL of an image.
         prompt: Prompt.
         resolution: Resolution. Sample: "768p".
+        last_image: Last image. URL of an image.
 
     Raises:
         InputValidationError: the input does not fit the schema; nothing was sent.
@@ -89,9 +89,9 @@ def run(
         Input(
             duration=duration,
             image=image,
-            last_image=last_image,
             prompt=prompt,
             resolution=resolution,
+            last_image=last_image,
         ),
     )
 
@@ -102,9 +102,9 @@ def submit(
     *,
     duration: int,
     image: str,
-    last_image: str | None = None,
     prompt: str,
     resolution: Literal["768p", "2k"],
+    last_image: str | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
@@ -112,9 +112,9 @@ def submit(
         Input(
             duration=duration,
             image=image,
-            last_image=last_image,
             prompt=prompt,
             resolution=resolution,
+            last_image=last_image,
         ),
     )
 
@@ -125,9 +125,9 @@ async def run_async(
     *,
     duration: int,
     image: str,
-    last_image: str | None = None,
     prompt: str,
     resolution: Literal["768p", "2k"],
+    last_image: str | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
@@ -135,9 +135,9 @@ async def run_async(
         Input(
             duration=duration,
             image=image,
-            last_image=last_image,
             prompt=prompt,
             resolution=resolution,
+            last_image=last_image,
         ),
     )
 
@@ -148,9 +148,9 @@ async def submit_async(
     *,
     duration: int,
     image: str,
-    last_image: str | None = None,
     prompt: str,
     resolution: Literal["768p", "2k"],
+    last_image: str | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(
@@ -158,8 +158,8 @@ async def submit_async(
         Input(
             duration=duration,
             image=image,
-            last_image=last_image,
             prompt=prompt,
             resolution=resolution,
+            last_image=last_image,
         ),
     )

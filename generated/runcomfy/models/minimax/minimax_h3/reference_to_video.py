@@ -73,9 +73,9 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
-    aspect_ratio: Literal["adaptive", "21:9", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
     duration: int,
     prompt: str,
+    aspect_ratio: Literal["adaptive", "21:9", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
     reference_audios: Sequence[str] | None = None,
     reference_images: Sequence[str] | None = None,
     reference_videos: Sequence[str] | None = None,
@@ -86,9 +86,9 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        aspect_ratio: Aspect ratio. Sample: "adaptive".
         duration: Duration. From 4 to 15. Sample: 5.
         prompt: Prompt.
+        aspect_ratio: Aspect ratio. Sample: "adaptive".
         reference_audios: Reference audios. URLs of audio files. At most 3 items.
         reference_images: Reference images. URLs of images. At most 9 items.
         reference_videos: Reference videos. URLs of videos. At most 3 items.
@@ -106,9 +106,9 @@ def run(
     return _runtime.run(
         client,
         Input(
-            aspect_ratio=aspect_ratio,
             duration=duration,
             prompt=prompt,
+            aspect_ratio=aspect_ratio,
             reference_audios=reference_audios,
             reference_images=reference_images,
             reference_videos=reference_videos,
@@ -121,9 +121,9 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
-    aspect_ratio: Literal["adaptive", "21:9", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
     duration: int,
     prompt: str,
+    aspect_ratio: Literal["adaptive", "21:9", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
     reference_audios: Sequence[str] | None = None,
     reference_images: Sequence[str] | None = None,
     reference_videos: Sequence[str] | None = None,
@@ -133,9 +133,9 @@ def submit(
     return _runtime.submit(
         client,
         Input(
-            aspect_ratio=aspect_ratio,
             duration=duration,
             prompt=prompt,
+            aspect_ratio=aspect_ratio,
             reference_audios=reference_audios,
             reference_images=reference_images,
             reference_videos=reference_videos,
@@ -148,9 +148,9 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    aspect_ratio: Literal["adaptive", "21:9", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
     duration: int,
     prompt: str,
+    aspect_ratio: Literal["adaptive", "21:9", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
     reference_audios: Sequence[str] | None = None,
     reference_images: Sequence[str] | None = None,
     reference_videos: Sequence[str] | None = None,
@@ -160,9 +160,9 @@ async def run_async(
     return await _runtime.run_async(
         client,
         Input(
-            aspect_ratio=aspect_ratio,
             duration=duration,
             prompt=prompt,
+            aspect_ratio=aspect_ratio,
             reference_audios=reference_audios,
             reference_images=reference_images,
             reference_videos=reference_videos,
@@ -175,9 +175,9 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    aspect_ratio: Literal["adaptive", "21:9", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
     duration: int,
     prompt: str,
+    aspect_ratio: Literal["adaptive", "21:9", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
     reference_audios: Sequence[str] | None = None,
     reference_images: Sequence[str] | None = None,
     reference_videos: Sequence[str] | None = None,
@@ -187,9 +187,9 @@ async def submit_async(
     return await _runtime.submit_async(
         client,
         Input(
-            aspect_ratio=aspect_ratio,
             duration=duration,
             prompt=prompt,
+            aspect_ratio=aspect_ratio,
             reference_audios=reference_audios,
             reference_images=reference_images,
             reference_videos=reference_videos,

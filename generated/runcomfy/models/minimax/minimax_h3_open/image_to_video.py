@@ -64,10 +64,10 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
-    duration: int | None = None,
     image: str,
-    last_image: str | None = None,
     prompt: str,
+    duration: int | None = None,
+    last_image: str | None = None,
     resolution: Literal["480p", "768p"] | None = None,
     seed: int | None = None,
 ) -> Output:
@@ -76,10 +76,10 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        duration: Duration. From 5 to 15. Sample: 5.
         image: Image. URL of an image.
-        last_image: Last image. URL of an image.
         prompt: Prompt.
+        duration: Duration. From 5 to 15. Sample: 5.
+        last_image: Last image. URL of an image.
         resolution: Resolution. Sample: "480p".
         seed: Seed. Sample: -1.
 
@@ -95,10 +95,10 @@ def run(
     return _runtime.run(
         client,
         Input(
-            duration=duration,
             image=image,
-            last_image=last_image,
             prompt=prompt,
+            duration=duration,
+            last_image=last_image,
             resolution=resolution,
             seed=seed,
         ),
@@ -109,10 +109,10 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
-    duration: int | None = None,
     image: str,
-    last_image: str | None = None,
     prompt: str,
+    duration: int | None = None,
+    last_image: str | None = None,
     resolution: Literal["480p", "768p"] | None = None,
     seed: int | None = None,
 ) -> _runtime.Job[Output]:
@@ -120,10 +120,10 @@ def submit(
     return _runtime.submit(
         client,
         Input(
-            duration=duration,
             image=image,
-            last_image=last_image,
             prompt=prompt,
+            duration=duration,
+            last_image=last_image,
             resolution=resolution,
             seed=seed,
         ),
@@ -134,10 +134,10 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    duration: int | None = None,
     image: str,
-    last_image: str | None = None,
     prompt: str,
+    duration: int | None = None,
+    last_image: str | None = None,
     resolution: Literal["480p", "768p"] | None = None,
     seed: int | None = None,
 ) -> Output:
@@ -145,10 +145,10 @@ async def run_async(
     return await _runtime.run_async(
         client,
         Input(
-            duration=duration,
             image=image,
-            last_image=last_image,
             prompt=prompt,
+            duration=duration,
+            last_image=last_image,
             resolution=resolution,
             seed=seed,
         ),
@@ -159,10 +159,10 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    duration: int | None = None,
     image: str,
-    last_image: str | None = None,
     prompt: str,
+    duration: int | None = None,
+    last_image: str | None = None,
     resolution: Literal["480p", "768p"] | None = None,
     seed: int | None = None,
 ) -> _runtime.AsyncJob[Output]:
@@ -170,10 +170,10 @@ async def submit_async(
     return await _runtime.submit_async(
         client,
         Input(
-            duration=duration,
             image=image,
-            last_image=last_image,
             prompt=prompt,
+            duration=duration,
+            last_image=last_image,
             resolution=resolution,
             seed=seed,
         ),

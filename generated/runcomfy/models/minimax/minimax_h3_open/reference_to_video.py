@@ -73,11 +73,11 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
+    reference_images: Sequence[str],
     aspect_ratio: Literal["21:9", "16:9", "4:3", "1:1", "3:4", "9:16", "9:21"] | None = None,
     duration: int | None = None,
-    prompt: str,
     reference_audios: Sequence[str] | None = None,
-    reference_images: Sequence[str],
     reference_videos: Sequence[str] | None = None,
     resolution: Literal["480p", "768p"] | None = None,
     seed: int | None = None,
@@ -88,11 +88,11 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
+        prompt: Prompt.
+        reference_images: Reference images. URLs of images. At most 9 items.
         aspect_ratio: Aspect ratio. Sample: "16:9".
         duration: Duration. From 5 to 15. Sample: 5.
-        prompt: Prompt.
         reference_audios: Reference audios. URLs of audio files. At most 3 items.
-        reference_images: Reference images. URLs of images. At most 9 items.
         reference_videos: Reference videos. URLs of videos. At most 3 items.
         resolution: Resolution. Sample: "480p".
         seed: Seed. Sample: -1.
@@ -109,11 +109,11 @@ def run(
     return _runtime.run(
         client,
         Input(
+            prompt=prompt,
+            reference_images=reference_images,
             aspect_ratio=aspect_ratio,
             duration=duration,
-            prompt=prompt,
             reference_audios=reference_audios,
-            reference_images=reference_images,
             reference_videos=reference_videos,
             resolution=resolution,
             seed=seed,
@@ -125,11 +125,11 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
+    reference_images: Sequence[str],
     aspect_ratio: Literal["21:9", "16:9", "4:3", "1:1", "3:4", "9:16", "9:21"] | None = None,
     duration: int | None = None,
-    prompt: str,
     reference_audios: Sequence[str] | None = None,
-    reference_images: Sequence[str],
     reference_videos: Sequence[str] | None = None,
     resolution: Literal["480p", "768p"] | None = None,
     seed: int | None = None,
@@ -138,11 +138,11 @@ def submit(
     return _runtime.submit(
         client,
         Input(
+            prompt=prompt,
+            reference_images=reference_images,
             aspect_ratio=aspect_ratio,
             duration=duration,
-            prompt=prompt,
             reference_audios=reference_audios,
-            reference_images=reference_images,
             reference_videos=reference_videos,
             resolution=resolution,
             seed=seed,
@@ -154,11 +154,11 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
+    reference_images: Sequence[str],
     aspect_ratio: Literal["21:9", "16:9", "4:3", "1:1", "3:4", "9:16", "9:21"] | None = None,
     duration: int | None = None,
-    prompt: str,
     reference_audios: Sequence[str] | None = None,
-    reference_images: Sequence[str],
     reference_videos: Sequence[str] | None = None,
     resolution: Literal["480p", "768p"] | None = None,
     seed: int | None = None,
@@ -167,11 +167,11 @@ async def run_async(
     return await _runtime.run_async(
         client,
         Input(
+            prompt=prompt,
+            reference_images=reference_images,
             aspect_ratio=aspect_ratio,
             duration=duration,
-            prompt=prompt,
             reference_audios=reference_audios,
-            reference_images=reference_images,
             reference_videos=reference_videos,
             resolution=resolution,
             seed=seed,
@@ -183,11 +183,11 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
+    reference_images: Sequence[str],
     aspect_ratio: Literal["21:9", "16:9", "4:3", "1:1", "3:4", "9:16", "9:21"] | None = None,
     duration: int | None = None,
-    prompt: str,
     reference_audios: Sequence[str] | None = None,
-    reference_images: Sequence[str],
     reference_videos: Sequence[str] | None = None,
     resolution: Literal["480p", "768p"] | None = None,
     seed: int | None = None,
@@ -196,11 +196,11 @@ async def submit_async(
     return await _runtime.submit_async(
         client,
         Input(
+            prompt=prompt,
+            reference_images=reference_images,
             aspect_ratio=aspect_ratio,
             duration=duration,
-            prompt=prompt,
             reference_audios=reference_audios,
-            reference_images=reference_images,
             reference_videos=reference_videos,
             resolution=resolution,
             seed=seed,

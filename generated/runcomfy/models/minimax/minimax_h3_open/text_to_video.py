@@ -62,9 +62,9 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["21:9", "16:9", "4:3", "1:1", "3:4", "9:16", "9:21"] | None = None,
     duration: Literal[5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
-    prompt: str,
     resolution: Literal["480p", "768p"] | None = None,
     seed: int | None = None,
 ) -> Output:
@@ -73,9 +73,9 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
+        prompt: Prompt.
         aspect_ratio: Aspect ratio. Sample: "16:9".
         duration: Duration. Sample: 5.
-        prompt: Prompt.
         resolution: Resolution. Sample: "480p".
         seed: Seed. Sample: -1.
 
@@ -91,9 +91,9 @@ def run(
     return _runtime.run(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
-            prompt=prompt,
             resolution=resolution,
             seed=seed,
         ),
@@ -104,9 +104,9 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["21:9", "16:9", "4:3", "1:1", "3:4", "9:16", "9:21"] | None = None,
     duration: Literal[5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
-    prompt: str,
     resolution: Literal["480p", "768p"] | None = None,
     seed: int | None = None,
 ) -> _runtime.Job[Output]:
@@ -114,9 +114,9 @@ def submit(
     return _runtime.submit(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
-            prompt=prompt,
             resolution=resolution,
             seed=seed,
         ),
@@ -127,9 +127,9 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["21:9", "16:9", "4:3", "1:1", "3:4", "9:16", "9:21"] | None = None,
     duration: Literal[5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
-    prompt: str,
     resolution: Literal["480p", "768p"] | None = None,
     seed: int | None = None,
 ) -> Output:
@@ -137,9 +137,9 @@ async def run_async(
     return await _runtime.run_async(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
-            prompt=prompt,
             resolution=resolution,
             seed=seed,
         ),
@@ -150,9 +150,9 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["21:9", "16:9", "4:3", "1:1", "3:4", "9:16", "9:21"] | None = None,
     duration: Literal[5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
-    prompt: str,
     resolution: Literal["480p", "768p"] | None = None,
     seed: int | None = None,
 ) -> _runtime.AsyncJob[Output]:
@@ -160,9 +160,9 @@ async def submit_async(
     return await _runtime.submit_async(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
-            prompt=prompt,
             resolution=resolution,
             seed=seed,
         ),

@@ -61,10 +61,10 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
-    aspect_ratio: Literal["1:1", "3:2", "2:3", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9"] | None = None,
     images: Sequence[str],
-    output_format: Literal["png", "jpeg", "webp"] | None = None,
     prompt: str,
+    aspect_ratio: Literal["1:1", "3:2", "2:3", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9"] | None = None,
+    output_format: Literal["png", "jpeg", "webp"] | None = None,
     quality: Literal["low", "medium", "high"] | None = None,
     resolution: Literal["1k", "2k", "4k"] | None = None,
 ) -> Output:
@@ -73,10 +73,10 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        aspect_ratio: Aspect ratio. Sample: "1:1".
         images: Images. URLs of images. From 1 to 10 items.
-        output_format: Output format. Sample: "png".
         prompt: Prompt.
+        aspect_ratio: Aspect ratio. Sample: "1:1".
+        output_format: Output format. Sample: "png".
         quality: Quality. Sample: "medium".
         resolution: Resolution. Sample: "1k".
 
@@ -92,10 +92,10 @@ def run(
     return _runtime.run(
         client,
         Input(
-            aspect_ratio=aspect_ratio,
             images=images,
-            output_format=output_format,
             prompt=prompt,
+            aspect_ratio=aspect_ratio,
+            output_format=output_format,
             quality=quality,
             resolution=resolution,
         ),
@@ -106,10 +106,10 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
-    aspect_ratio: Literal["1:1", "3:2", "2:3", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9"] | None = None,
     images: Sequence[str],
-    output_format: Literal["png", "jpeg", "webp"] | None = None,
     prompt: str,
+    aspect_ratio: Literal["1:1", "3:2", "2:3", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9"] | None = None,
+    output_format: Literal["png", "jpeg", "webp"] | None = None,
     quality: Literal["low", "medium", "high"] | None = None,
     resolution: Literal["1k", "2k", "4k"] | None = None,
 ) -> _runtime.Job[Output]:
@@ -117,10 +117,10 @@ def submit(
     return _runtime.submit(
         client,
         Input(
-            aspect_ratio=aspect_ratio,
             images=images,
-            output_format=output_format,
             prompt=prompt,
+            aspect_ratio=aspect_ratio,
+            output_format=output_format,
             quality=quality,
             resolution=resolution,
         ),
@@ -131,10 +131,10 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    aspect_ratio: Literal["1:1", "3:2", "2:3", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9"] | None = None,
     images: Sequence[str],
-    output_format: Literal["png", "jpeg", "webp"] | None = None,
     prompt: str,
+    aspect_ratio: Literal["1:1", "3:2", "2:3", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9"] | None = None,
+    output_format: Literal["png", "jpeg", "webp"] | None = None,
     quality: Literal["low", "medium", "high"] | None = None,
     resolution: Literal["1k", "2k", "4k"] | None = None,
 ) -> Output:
@@ -142,10 +142,10 @@ async def run_async(
     return await _runtime.run_async(
         client,
         Input(
-            aspect_ratio=aspect_ratio,
             images=images,
-            output_format=output_format,
             prompt=prompt,
+            aspect_ratio=aspect_ratio,
+            output_format=output_format,
             quality=quality,
             resolution=resolution,
         ),
@@ -156,10 +156,10 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    aspect_ratio: Literal["1:1", "3:2", "2:3", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9"] | None = None,
     images: Sequence[str],
-    output_format: Literal["png", "jpeg", "webp"] | None = None,
     prompt: str,
+    aspect_ratio: Literal["1:1", "3:2", "2:3", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9"] | None = None,
+    output_format: Literal["png", "jpeg", "webp"] | None = None,
     quality: Literal["low", "medium", "high"] | None = None,
     resolution: Literal["1k", "2k", "4k"] | None = None,
 ) -> _runtime.AsyncJob[Output]:
@@ -167,10 +167,10 @@ async def submit_async(
     return await _runtime.submit_async(
         client,
         Input(
-            aspect_ratio=aspect_ratio,
             images=images,
-            output_format=output_format,
             prompt=prompt,
+            aspect_ratio=aspect_ratio,
+            output_format=output_format,
             quality=quality,
             resolution=resolution,
         ),

@@ -58,9 +58,9 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["1:1", "3:2", "2:3", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9"] | None = None,
     output_format: Literal["png", "jpeg", "webp"] | None = None,
-    prompt: str,
     quality: Literal["low", "medium", "high"] | None = None,
     resolution: Literal["1k", "2k", "4k"] | None = None,
 ) -> Output:
@@ -69,9 +69,9 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
+        prompt: Prompt.
         aspect_ratio: Aspect ratio. Sample: "1:1".
         output_format: Output format. Sample: "png".
-        prompt: Prompt.
         quality: Quality. Sample: "medium".
         resolution: Resolution. Sample: "1k".
 
@@ -87,9 +87,9 @@ def run(
     return _runtime.run(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             output_format=output_format,
-            prompt=prompt,
             quality=quality,
             resolution=resolution,
         ),
@@ -100,9 +100,9 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["1:1", "3:2", "2:3", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9"] | None = None,
     output_format: Literal["png", "jpeg", "webp"] | None = None,
-    prompt: str,
     quality: Literal["low", "medium", "high"] | None = None,
     resolution: Literal["1k", "2k", "4k"] | None = None,
 ) -> _runtime.Job[Output]:
@@ -110,9 +110,9 @@ def submit(
     return _runtime.submit(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             output_format=output_format,
-            prompt=prompt,
             quality=quality,
             resolution=resolution,
         ),
@@ -123,9 +123,9 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["1:1", "3:2", "2:3", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9"] | None = None,
     output_format: Literal["png", "jpeg", "webp"] | None = None,
-    prompt: str,
     quality: Literal["low", "medium", "high"] | None = None,
     resolution: Literal["1k", "2k", "4k"] | None = None,
 ) -> Output:
@@ -133,9 +133,9 @@ async def run_async(
     return await _runtime.run_async(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             output_format=output_format,
-            prompt=prompt,
             quality=quality,
             resolution=resolution,
         ),
@@ -146,9 +146,9 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["1:1", "3:2", "2:3", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9"] | None = None,
     output_format: Literal["png", "jpeg", "webp"] | None = None,
-    prompt: str,
     quality: Literal["low", "medium", "high"] | None = None,
     resolution: Literal["1k", "2k", "4k"] | None = None,
 ) -> _runtime.AsyncJob[Output]:
@@ -156,9 +156,9 @@ async def submit_async(
     return await _runtime.submit_async(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             output_format=output_format,
-            prompt=prompt,
             quality=quality,
             resolution=resolution,
         ),

@@ -65,13 +65,13 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
+    image_urls: Sequence[str],
+    prompt: str,
     enable_prompt_expansion: bool | None = None,
     image_size: Literal["square_hd", "square", "portrait_4_3", "portrait_16_9", "landscape_4_3", "landscape_16_9"]
     | None = None,
-    image_urls: Sequence[str],
     negative_prompt: str | None = None,
     num_images: int | None = None,
-    prompt: str,
     seed: int | None = None,
 ) -> Output:
     """Run ``wan-ai/wan-2.7/edit``: submit a job, wait for it, and return its output.
@@ -79,12 +79,12 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
+        image_urls: Image urls. URLs of images. From 1 to 4 items.
+        prompt: Prompt.
         enable_prompt_expansion: Enable prompt expansion. Sample: true.
         image_size: Image size. Sample: "square_hd".
-        image_urls: Image urls. URLs of images. From 1 to 4 items.
         negative_prompt: Negative prompt.
         num_images: Num images. From 1 to 4. Sample: 1.
-        prompt: Prompt.
         seed: Seed. From 0 to 2147483647.
 
     Raises:
@@ -99,12 +99,12 @@ def run(
     return _runtime.run(
         client,
         Input(
+            image_urls=image_urls,
+            prompt=prompt,
             enable_prompt_expansion=enable_prompt_expansion,
             image_size=image_size,
-            image_urls=image_urls,
             negative_prompt=negative_prompt,
             num_images=num_images,
-            prompt=prompt,
             seed=seed,
         ),
     )
@@ -114,25 +114,25 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
+    image_urls: Sequence[str],
+    prompt: str,
     enable_prompt_expansion: bool | None = None,
     image_size: Literal["square_hd", "square", "portrait_4_3", "portrait_16_9", "landscape_4_3", "landscape_16_9"]
     | None = None,
-    image_urls: Sequence[str],
     negative_prompt: str | None = None,
     num_images: int | None = None,
-    prompt: str,
     seed: int | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
         client,
         Input(
+            image_urls=image_urls,
+            prompt=prompt,
             enable_prompt_expansion=enable_prompt_expansion,
             image_size=image_size,
-            image_urls=image_urls,
             negative_prompt=negative_prompt,
             num_images=num_images,
-            prompt=prompt,
             seed=seed,
         ),
     )
@@ -142,25 +142,25 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    image_urls: Sequence[str],
+    prompt: str,
     enable_prompt_expansion: bool | None = None,
     image_size: Literal["square_hd", "square", "portrait_4_3", "portrait_16_9", "landscape_4_3", "landscape_16_9"]
     | None = None,
-    image_urls: Sequence[str],
     negative_prompt: str | None = None,
     num_images: int | None = None,
-    prompt: str,
     seed: int | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
         client,
         Input(
+            image_urls=image_urls,
+            prompt=prompt,
             enable_prompt_expansion=enable_prompt_expansion,
             image_size=image_size,
-            image_urls=image_urls,
             negative_prompt=negative_prompt,
             num_images=num_images,
-            prompt=prompt,
             seed=seed,
         ),
     )
@@ -170,25 +170,25 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    image_urls: Sequence[str],
+    prompt: str,
     enable_prompt_expansion: bool | None = None,
     image_size: Literal["square_hd", "square", "portrait_4_3", "portrait_16_9", "landscape_4_3", "landscape_16_9"]
     | None = None,
-    image_urls: Sequence[str],
     negative_prompt: str | None = None,
     num_images: int | None = None,
-    prompt: str,
     seed: int | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(
         client,
         Input(
+            image_urls=image_urls,
+            prompt=prompt,
             enable_prompt_expansion=enable_prompt_expansion,
             image_size=image_size,
-            image_urls=image_urls,
             negative_prompt=negative_prompt,
             num_images=num_images,
-            prompt=prompt,
             seed=seed,
         ),
     )

@@ -64,28 +64,28 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
+    video_url: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     audio_setting: Literal["auto", "origin"] | None = None,
     duration: Literal[2, 3, 4, 5, 6, 7, 8, 9, 10] | None = None,
-    prompt: str,
     reference_image_url: str | None = None,
     resolution: Literal["720p", "1080p"] | None = None,
     seed: int | None = None,
-    video_url: str,
 ) -> Output:
     """Run ``wan-ai/wan-2.7/edit-video``: submit a job, wait for it, and return its output.
 
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
+        prompt: Prompt.
+        video_url: Video url. URL of a video.
         aspect_ratio: Aspect ratio.
         audio_setting: Audio setting. Sample: "auto".
         duration: Duration. Sample: 5.
-        prompt: Prompt.
         reference_image_url: Reference image url. URL of an image.
         resolution: Resolution. Sample: "1080p".
         seed: Seed. From 0 to 2147483647. Sample: 0.
-        video_url: Video url. URL of a video.
 
     Raises:
         InputValidationError: the input does not fit the schema; nothing was sent.
@@ -99,14 +99,14 @@ def run(
     return _runtime.run(
         client,
         Input(
+            prompt=prompt,
+            video_url=video_url,
             aspect_ratio=aspect_ratio,
             audio_setting=audio_setting,
             duration=duration,
-            prompt=prompt,
             reference_image_url=reference_image_url,
             resolution=resolution,
             seed=seed,
-            video_url=video_url,
         ),
     )
 
@@ -115,27 +115,27 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
+    video_url: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     audio_setting: Literal["auto", "origin"] | None = None,
     duration: Literal[2, 3, 4, 5, 6, 7, 8, 9, 10] | None = None,
-    prompt: str,
     reference_image_url: str | None = None,
     resolution: Literal["720p", "1080p"] | None = None,
     seed: int | None = None,
-    video_url: str,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
         client,
         Input(
+            prompt=prompt,
+            video_url=video_url,
             aspect_ratio=aspect_ratio,
             audio_setting=audio_setting,
             duration=duration,
-            prompt=prompt,
             reference_image_url=reference_image_url,
             resolution=resolution,
             seed=seed,
-            video_url=video_url,
         ),
     )
 
@@ -144,27 +144,27 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
+    video_url: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     audio_setting: Literal["auto", "origin"] | None = None,
     duration: Literal[2, 3, 4, 5, 6, 7, 8, 9, 10] | None = None,
-    prompt: str,
     reference_image_url: str | None = None,
     resolution: Literal["720p", "1080p"] | None = None,
     seed: int | None = None,
-    video_url: str,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
         client,
         Input(
+            prompt=prompt,
+            video_url=video_url,
             aspect_ratio=aspect_ratio,
             audio_setting=audio_setting,
             duration=duration,
-            prompt=prompt,
             reference_image_url=reference_image_url,
             resolution=resolution,
             seed=seed,
-            video_url=video_url,
         ),
     )
 
@@ -173,26 +173,26 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
+    video_url: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     audio_setting: Literal["auto", "origin"] | None = None,
     duration: Literal[2, 3, 4, 5, 6, 7, 8, 9, 10] | None = None,
-    prompt: str,
     reference_image_url: str | None = None,
     resolution: Literal["720p", "1080p"] | None = None,
     seed: int | None = None,
-    video_url: str,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(
         client,
         Input(
+            prompt=prompt,
+            video_url=video_url,
             aspect_ratio=aspect_ratio,
             audio_setting=audio_setting,
             duration=duration,
-            prompt=prompt,
             reference_image_url=reference_image_url,
             resolution=resolution,
             seed=seed,
-            video_url=video_url,
         ),
     )

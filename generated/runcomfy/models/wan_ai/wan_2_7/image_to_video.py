@@ -66,13 +66,13 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
+    image_url: str,
+    prompt: str,
     audio_url: str | None = None,
     duration: Literal[2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
     enable_prompt_expansion: bool | None = None,
     end_image_url: str | None = None,
-    image_url: str,
     negative_prompt: str | None = None,
-    prompt: str,
     resolution: Literal["720p", "1080p"] | None = None,
     seed: int | None = None,
 ) -> Output:
@@ -81,13 +81,13 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
+        image_url: Image url. URL of an image.
+        prompt: Prompt. At most 5000 characters.
         audio_url: Audio url. URL of an audio file.
         duration: Duration. Sample: 5.
         enable_prompt_expansion: Enable prompt expansion. Sample: true.
         end_image_url: End image url. URL of an image.
-        image_url: Image url. URL of an image.
         negative_prompt: Negative prompt. At most 500 characters.
-        prompt: Prompt. At most 5000 characters.
         resolution: Resolution. Sample: "1080p".
         seed: Seed. From 0 to 2147483647. Sample: 0.
 
@@ -103,13 +103,13 @@ def run(
     return _runtime.run(
         client,
         Input(
+            image_url=image_url,
+            prompt=prompt,
             audio_url=audio_url,
             duration=duration,
             enable_prompt_expansion=enable_prompt_expansion,
             end_image_url=end_image_url,
-            image_url=image_url,
             negative_prompt=negative_prompt,
-            prompt=prompt,
             resolution=resolution,
             seed=seed,
         ),
@@ -120,13 +120,13 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
+    image_url: str,
+    prompt: str,
     audio_url: str | None = None,
     duration: Literal[2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
     enable_prompt_expansion: bool | None = None,
     end_image_url: str | None = None,
-    image_url: str,
     negative_prompt: str | None = None,
-    prompt: str,
     resolution: Literal["720p", "1080p"] | None = None,
     seed: int | None = None,
 ) -> _runtime.Job[Output]:
@@ -134,13 +134,13 @@ def submit(
     return _runtime.submit(
         client,
         Input(
+            image_url=image_url,
+            prompt=prompt,
             audio_url=audio_url,
             duration=duration,
             enable_prompt_expansion=enable_prompt_expansion,
             end_image_url=end_image_url,
-            image_url=image_url,
             negative_prompt=negative_prompt,
-            prompt=prompt,
             resolution=resolution,
             seed=seed,
         ),
@@ -151,13 +151,13 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    image_url: str,
+    prompt: str,
     audio_url: str | None = None,
     duration: Literal[2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
     enable_prompt_expansion: bool | None = None,
     end_image_url: str | None = None,
-    image_url: str,
     negative_prompt: str | None = None,
-    prompt: str,
     resolution: Literal["720p", "1080p"] | None = None,
     seed: int | None = None,
 ) -> Output:
@@ -165,13 +165,13 @@ async def run_async(
     return await _runtime.run_async(
         client,
         Input(
+            image_url=image_url,
+            prompt=prompt,
             audio_url=audio_url,
             duration=duration,
             enable_prompt_expansion=enable_prompt_expansion,
             end_image_url=end_image_url,
-            image_url=image_url,
             negative_prompt=negative_prompt,
-            prompt=prompt,
             resolution=resolution,
             seed=seed,
         ),
@@ -182,13 +182,13 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    image_url: str,
+    prompt: str,
     audio_url: str | None = None,
     duration: Literal[2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
     enable_prompt_expansion: bool | None = None,
     end_image_url: str | None = None,
-    image_url: str,
     negative_prompt: str | None = None,
-    prompt: str,
     resolution: Literal["720p", "1080p"] | None = None,
     seed: int | None = None,
 ) -> _runtime.AsyncJob[Output]:
@@ -196,13 +196,13 @@ async def submit_async(
     return await _runtime.submit_async(
         client,
         Input(
+            image_url=image_url,
+            prompt=prompt,
             audio_url=audio_url,
             duration=duration,
             enable_prompt_expansion=enable_prompt_expansion,
             end_image_url=end_image_url,
-            image_url=image_url,
             negative_prompt=negative_prompt,
-            prompt=prompt,
             resolution=resolution,
             seed=seed,
         ),

@@ -71,11 +71,11 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     duration: Literal[2, 3, 4, 5, 6, 7, 8, 9, 10] | None = None,
     multi_shots: bool | None = None,
     negative_prompt: str | None = None,
-    prompt: str,
     reference_image_urls: Sequence[str] | None = None,
     reference_video_urls: Sequence[str] | None = None,
     resolution: Literal["720p", "1080p"] | None = None,
@@ -86,11 +86,11 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
+        prompt: Prompt. At most 5000 characters.
         aspect_ratio: Aspect ratio. Sample: "16:9".
         duration: Duration. Sample: 5.
         multi_shots: Multi shots. Sample: false.
         negative_prompt: Negative prompt. At most 500 characters.
-        prompt: Prompt. At most 5000 characters.
         reference_image_urls: Reference image urls. URLs of images. At most 5 items.
         reference_video_urls: Reference video urls. URLs of videos. At most 5 items.
         resolution: Resolution. Sample: "1080p".
@@ -108,11 +108,11 @@ def run(
     return _runtime.run(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
             multi_shots=multi_shots,
             negative_prompt=negative_prompt,
-            prompt=prompt,
             reference_image_urls=reference_image_urls,
             reference_video_urls=reference_video_urls,
             resolution=resolution,
@@ -125,11 +125,11 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     duration: Literal[2, 3, 4, 5, 6, 7, 8, 9, 10] | None = None,
     multi_shots: bool | None = None,
     negative_prompt: str | None = None,
-    prompt: str,
     reference_image_urls: Sequence[str] | None = None,
     reference_video_urls: Sequence[str] | None = None,
     resolution: Literal["720p", "1080p"] | None = None,
@@ -139,11 +139,11 @@ def submit(
     return _runtime.submit(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
             multi_shots=multi_shots,
             negative_prompt=negative_prompt,
-            prompt=prompt,
             reference_image_urls=reference_image_urls,
             reference_video_urls=reference_video_urls,
             resolution=resolution,
@@ -156,11 +156,11 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     duration: Literal[2, 3, 4, 5, 6, 7, 8, 9, 10] | None = None,
     multi_shots: bool | None = None,
     negative_prompt: str | None = None,
-    prompt: str,
     reference_image_urls: Sequence[str] | None = None,
     reference_video_urls: Sequence[str] | None = None,
     resolution: Literal["720p", "1080p"] | None = None,
@@ -170,11 +170,11 @@ async def run_async(
     return await _runtime.run_async(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
             multi_shots=multi_shots,
             negative_prompt=negative_prompt,
-            prompt=prompt,
             reference_image_urls=reference_image_urls,
             reference_video_urls=reference_video_urls,
             resolution=resolution,
@@ -187,11 +187,11 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     duration: Literal[2, 3, 4, 5, 6, 7, 8, 9, 10] | None = None,
     multi_shots: bool | None = None,
     negative_prompt: str | None = None,
-    prompt: str,
     reference_image_urls: Sequence[str] | None = None,
     reference_video_urls: Sequence[str] | None = None,
     resolution: Literal["720p", "1080p"] | None = None,
@@ -201,11 +201,11 @@ async def submit_async(
     return await _runtime.submit_async(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
             multi_shots=multi_shots,
             negative_prompt=negative_prompt,
-            prompt=prompt,
             reference_image_urls=reference_image_urls,
             reference_video_urls=reference_video_urls,
             resolution=resolution,

@@ -60,11 +60,11 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
     image_size: Literal["square_hd", "square", "portrait_4_3", "portrait_16_9", "landscape_4_3", "landscape_16_9"]
     | None = None,
     max_images: int | None = None,
     negative_prompt: str | None = None,
-    prompt: str,
     seed: int | None = None,
 ) -> Output:
     """Run ``wan-ai/wan-2.7/text-to-image``: submit a job, wait for it, and return its output.
@@ -72,10 +72,10 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
+        prompt: Prompt.
         image_size: Image size. Sample: "square_hd".
         max_images: Max images. From 1 to 5. Sample: 1.
         negative_prompt: Negative prompt.
-        prompt: Prompt.
         seed: Seed. From 0 to 2147483647.
 
     Raises:
@@ -90,10 +90,10 @@ def run(
     return _runtime.run(
         client,
         Input(
+            prompt=prompt,
             image_size=image_size,
             max_images=max_images,
             negative_prompt=negative_prompt,
-            prompt=prompt,
             seed=seed,
         ),
     )
@@ -103,21 +103,21 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
     image_size: Literal["square_hd", "square", "portrait_4_3", "portrait_16_9", "landscape_4_3", "landscape_16_9"]
     | None = None,
     max_images: int | None = None,
     negative_prompt: str | None = None,
-    prompt: str,
     seed: int | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
         client,
         Input(
+            prompt=prompt,
             image_size=image_size,
             max_images=max_images,
             negative_prompt=negative_prompt,
-            prompt=prompt,
             seed=seed,
         ),
     )
@@ -127,21 +127,21 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
     image_size: Literal["square_hd", "square", "portrait_4_3", "portrait_16_9", "landscape_4_3", "landscape_16_9"]
     | None = None,
     max_images: int | None = None,
     negative_prompt: str | None = None,
-    prompt: str,
     seed: int | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
         client,
         Input(
+            prompt=prompt,
             image_size=image_size,
             max_images=max_images,
             negative_prompt=negative_prompt,
-            prompt=prompt,
             seed=seed,
         ),
     )
@@ -151,21 +151,21 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
     image_size: Literal["square_hd", "square", "portrait_4_3", "portrait_16_9", "landscape_4_3", "landscape_16_9"]
     | None = None,
     max_images: int | None = None,
     negative_prompt: str | None = None,
-    prompt: str,
     seed: int | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(
         client,
         Input(
+            prompt=prompt,
             image_size=image_size,
             max_images=max_images,
             negative_prompt=negative_prompt,
-            prompt=prompt,
             seed=seed,
         ),
     )

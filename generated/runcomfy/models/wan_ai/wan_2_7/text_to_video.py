@@ -64,12 +64,12 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     audio_url: str | None = None,
     duration: Literal[2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
     enable_prompt_expansion: bool | None = None,
     negative_prompt: str | None = None,
-    prompt: str,
     resolution: Literal["720p", "1080p"] | None = None,
     seed: int | None = None,
 ) -> Output:
@@ -78,12 +78,12 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
+        prompt: Prompt. At most 5000 characters.
         aspect_ratio: Aspect ratio. Sample: "16:9".
         audio_url: Audio url. URL of an audio file.
         duration: Duration. Sample: 5.
         enable_prompt_expansion: Enable prompt expansion. Sample: true.
         negative_prompt: Negative prompt. At most 500 characters.
-        prompt: Prompt. At most 5000 characters.
         resolution: Resolution. Sample: "1080p".
         seed: Seed. From 0 to 2147483647. Sample: 0.
 
@@ -99,12 +99,12 @@ def run(
     return _runtime.run(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             audio_url=audio_url,
             duration=duration,
             enable_prompt_expansion=enable_prompt_expansion,
             negative_prompt=negative_prompt,
-            prompt=prompt,
             resolution=resolution,
             seed=seed,
         ),
@@ -115,12 +115,12 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     audio_url: str | None = None,
     duration: Literal[2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
     enable_prompt_expansion: bool | None = None,
     negative_prompt: str | None = None,
-    prompt: str,
     resolution: Literal["720p", "1080p"] | None = None,
     seed: int | None = None,
 ) -> _runtime.Job[Output]:
@@ -128,12 +128,12 @@ def submit(
     return _runtime.submit(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             audio_url=audio_url,
             duration=duration,
             enable_prompt_expansion=enable_prompt_expansion,
             negative_prompt=negative_prompt,
-            prompt=prompt,
             resolution=resolution,
             seed=seed,
         ),
@@ -144,12 +144,12 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     audio_url: str | None = None,
     duration: Literal[2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
     enable_prompt_expansion: bool | None = None,
     negative_prompt: str | None = None,
-    prompt: str,
     resolution: Literal["720p", "1080p"] | None = None,
     seed: int | None = None,
 ) -> Output:
@@ -157,12 +157,12 @@ async def run_async(
     return await _runtime.run_async(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             audio_url=audio_url,
             duration=duration,
             enable_prompt_expansion=enable_prompt_expansion,
             negative_prompt=negative_prompt,
-            prompt=prompt,
             resolution=resolution,
             seed=seed,
         ),
@@ -173,12 +173,12 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     audio_url: str | None = None,
     duration: Literal[2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
     enable_prompt_expansion: bool | None = None,
     negative_prompt: str | None = None,
-    prompt: str,
     resolution: Literal["720p", "1080p"] | None = None,
     seed: int | None = None,
 ) -> _runtime.AsyncJob[Output]:
@@ -186,12 +186,12 @@ async def submit_async(
     return await _runtime.submit_async(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             audio_url=audio_url,
             duration=duration,
             enable_prompt_expansion=enable_prompt_expansion,
             negative_prompt=negative_prompt,
-            prompt=prompt,
             resolution=resolution,
             seed=seed,
         ),

@@ -69,10 +69,10 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4", "adaptive"] | None = None,
     duration: int | None = None,
     enable_audio: bool | None = None,
-    prompt: str,
     prompt_extend: bool | None = None,
     reference_audios: Sequence[str] | None = None,
     reference_images: Sequence[str] | None = None,
@@ -85,10 +85,10 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
+        prompt: Prompt.
         aspect_ratio: Aspect ratio. Sample: "16:9".
         duration: Duration. From 2 to 30. Sample: 5.
         enable_audio: Enable audio. Sample: true.
-        prompt: Prompt.
         prompt_extend: Prompt extend. Sample: true.
         reference_audios: Reference audios. URLs of audio files.
         reference_images: Reference images. URLs of images.
@@ -108,10 +108,10 @@ def run(
     return _runtime.run(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
             enable_audio=enable_audio,
-            prompt=prompt,
             prompt_extend=prompt_extend,
             reference_audios=reference_audios,
             reference_images=reference_images,
@@ -126,10 +126,10 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4", "adaptive"] | None = None,
     duration: int | None = None,
     enable_audio: bool | None = None,
-    prompt: str,
     prompt_extend: bool | None = None,
     reference_audios: Sequence[str] | None = None,
     reference_images: Sequence[str] | None = None,
@@ -141,10 +141,10 @@ def submit(
     return _runtime.submit(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
             enable_audio=enable_audio,
-            prompt=prompt,
             prompt_extend=prompt_extend,
             reference_audios=reference_audios,
             reference_images=reference_images,
@@ -159,10 +159,10 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4", "adaptive"] | None = None,
     duration: int | None = None,
     enable_audio: bool | None = None,
-    prompt: str,
     prompt_extend: bool | None = None,
     reference_audios: Sequence[str] | None = None,
     reference_images: Sequence[str] | None = None,
@@ -174,10 +174,10 @@ async def run_async(
     return await _runtime.run_async(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
             enable_audio=enable_audio,
-            prompt=prompt,
             prompt_extend=prompt_extend,
             reference_audios=reference_audios,
             reference_images=reference_images,
@@ -192,10 +192,10 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4", "adaptive"] | None = None,
     duration: int | None = None,
     enable_audio: bool | None = None,
-    prompt: str,
     prompt_extend: bool | None = None,
     reference_audios: Sequence[str] | None = None,
     reference_images: Sequence[str] | None = None,
@@ -207,10 +207,10 @@ async def submit_async(
     return await _runtime.submit_async(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
             enable_audio=enable_audio,
-            prompt=prompt,
             prompt_extend=prompt_extend,
             reference_audios=reference_audios,
             reference_images=reference_images,

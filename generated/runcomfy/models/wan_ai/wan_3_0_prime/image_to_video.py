@@ -69,13 +69,13 @@ def run(
     /,
     *,
     prompt: str,
+    image_url: str,
     aspect_ratio: Literal["adaptive", "16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     resolution: Literal["480p", "720p", "1080p"] | None = None,
     duration: int | None = None,
     enable_audio: bool | None = None,
     prompt_extend: bool | None = None,
     seed: int | None = None,
-    image_url: str,
     end_image_url: str | None = None,
 ) -> Output:
     """Run ``wan-ai/wan-3.0-prime/image-to-video``: submit a job, wait for it, and return its output.
@@ -84,13 +84,13 @@ def run(
         client: The client to use; without one, a client of this process that is made from the
             environment.
         prompt: Prompt.
+        image_url: Image url. URL of an image.
         aspect_ratio: Aspect ratio. Sample: "adaptive".
         resolution: Resolution. Sample: "720p".
         duration: Duration. From 2 to 30. Sample: 5.
         enable_audio: Enable audio. Sample: true.
         prompt_extend: Prompt extend. Sample: true.
         seed: Seed. From 0 to 2147483647. Sample: 0.
-        image_url: Image url. URL of an image.
         end_image_url: End image url. URL of an image.
 
     Raises:
@@ -106,13 +106,13 @@ def run(
         client,
         Input(
             prompt=prompt,
+            image_url=image_url,
             aspect_ratio=aspect_ratio,
             resolution=resolution,
             duration=duration,
             enable_audio=enable_audio,
             prompt_extend=prompt_extend,
             seed=seed,
-            image_url=image_url,
             end_image_url=end_image_url,
         ),
     )
@@ -123,13 +123,13 @@ def submit(
     /,
     *,
     prompt: str,
+    image_url: str,
     aspect_ratio: Literal["adaptive", "16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     resolution: Literal["480p", "720p", "1080p"] | None = None,
     duration: int | None = None,
     enable_audio: bool | None = None,
     prompt_extend: bool | None = None,
     seed: int | None = None,
-    image_url: str,
     end_image_url: str | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
@@ -137,13 +137,13 @@ def submit(
         client,
         Input(
             prompt=prompt,
+            image_url=image_url,
             aspect_ratio=aspect_ratio,
             resolution=resolution,
             duration=duration,
             enable_audio=enable_audio,
             prompt_extend=prompt_extend,
             seed=seed,
-            image_url=image_url,
             end_image_url=end_image_url,
         ),
     )
@@ -154,13 +154,13 @@ async def run_async(
     /,
     *,
     prompt: str,
+    image_url: str,
     aspect_ratio: Literal["adaptive", "16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     resolution: Literal["480p", "720p", "1080p"] | None = None,
     duration: int | None = None,
     enable_audio: bool | None = None,
     prompt_extend: bool | None = None,
     seed: int | None = None,
-    image_url: str,
     end_image_url: str | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
@@ -168,13 +168,13 @@ async def run_async(
         client,
         Input(
             prompt=prompt,
+            image_url=image_url,
             aspect_ratio=aspect_ratio,
             resolution=resolution,
             duration=duration,
             enable_audio=enable_audio,
             prompt_extend=prompt_extend,
             seed=seed,
-            image_url=image_url,
             end_image_url=end_image_url,
         ),
     )
@@ -185,13 +185,13 @@ async def submit_async(
     /,
     *,
     prompt: str,
+    image_url: str,
     aspect_ratio: Literal["adaptive", "16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     resolution: Literal["480p", "720p", "1080p"] | None = None,
     duration: int | None = None,
     enable_audio: bool | None = None,
     prompt_extend: bool | None = None,
     seed: int | None = None,
-    image_url: str,
     end_image_url: str | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
@@ -199,13 +199,13 @@ async def submit_async(
         client,
         Input(
             prompt=prompt,
+            image_url=image_url,
             aspect_ratio=aspect_ratio,
             resolution=resolution,
             duration=duration,
             enable_audio=enable_audio,
             prompt_extend=prompt_extend,
             seed=seed,
-            image_url=image_url,
             end_image_url=end_image_url,
         ),
     )

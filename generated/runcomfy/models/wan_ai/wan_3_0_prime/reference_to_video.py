@@ -73,10 +73,10 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["adaptive", "16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     duration: int | None = None,
     enable_audio: bool | None = None,
-    prompt: str,
     prompt_extend: bool | None = None,
     reference_audios: Sequence[str] | None = None,
     reference_images: Sequence[str] | None = None,
@@ -89,10 +89,10 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
+        prompt: Prompt.
         aspect_ratio: Aspect ratio. Sample: "16:9".
         duration: Duration. From 2 to 30. Sample: 5.
         enable_audio: Enable audio. Sample: true.
-        prompt: Prompt.
         prompt_extend: Prompt extend. Sample: true.
         reference_audios: Reference audios. URLs of audio files.
         reference_images: Reference images. URLs of images.
@@ -112,10 +112,10 @@ def run(
     return _runtime.run(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
             enable_audio=enable_audio,
-            prompt=prompt,
             prompt_extend=prompt_extend,
             reference_audios=reference_audios,
             reference_images=reference_images,
@@ -130,10 +130,10 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["adaptive", "16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     duration: int | None = None,
     enable_audio: bool | None = None,
-    prompt: str,
     prompt_extend: bool | None = None,
     reference_audios: Sequence[str] | None = None,
     reference_images: Sequence[str] | None = None,
@@ -145,10 +145,10 @@ def submit(
     return _runtime.submit(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
             enable_audio=enable_audio,
-            prompt=prompt,
             prompt_extend=prompt_extend,
             reference_audios=reference_audios,
             reference_images=reference_images,
@@ -163,10 +163,10 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["adaptive", "16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     duration: int | None = None,
     enable_audio: bool | None = None,
-    prompt: str,
     prompt_extend: bool | None = None,
     reference_audios: Sequence[str] | None = None,
     reference_images: Sequence[str] | None = None,
@@ -178,10 +178,10 @@ async def run_async(
     return await _runtime.run_async(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
             enable_audio=enable_audio,
-            prompt=prompt,
             prompt_extend=prompt_extend,
             reference_audios=reference_audios,
             reference_images=reference_images,
@@ -196,10 +196,10 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["adaptive", "16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     duration: int | None = None,
     enable_audio: bool | None = None,
-    prompt: str,
     prompt_extend: bool | None = None,
     reference_audios: Sequence[str] | None = None,
     reference_images: Sequence[str] | None = None,
@@ -211,10 +211,10 @@ async def submit_async(
     return await _runtime.submit_async(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
             enable_audio=enable_audio,
-            prompt=prompt,
             prompt_extend=prompt_extend,
             reference_audios=reference_audios,
             reference_images=reference_images,

@@ -62,10 +62,10 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["adaptive", "16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     duration: int | None = None,
     enable_audio: bool | None = None,
-    prompt: str,
     prompt_extend: bool | None = None,
     resolution: Literal["480p", "720p", "1080p"] | None = None,
     seed: int | None = None,
@@ -75,10 +75,10 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
+        prompt: Prompt.
         aspect_ratio: Aspect ratio. Sample: "16:9".
         duration: Duration. From 2 to 30. Sample: 5.
         enable_audio: Enable audio. Sample: true.
-        prompt: Prompt.
         prompt_extend: Prompt extend. Sample: true.
         resolution: Resolution. Sample: "720p".
         seed: Seed.
@@ -95,10 +95,10 @@ def run(
     return _runtime.run(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
             enable_audio=enable_audio,
-            prompt=prompt,
             prompt_extend=prompt_extend,
             resolution=resolution,
             seed=seed,
@@ -110,10 +110,10 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["adaptive", "16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     duration: int | None = None,
     enable_audio: bool | None = None,
-    prompt: str,
     prompt_extend: bool | None = None,
     resolution: Literal["480p", "720p", "1080p"] | None = None,
     seed: int | None = None,
@@ -122,10 +122,10 @@ def submit(
     return _runtime.submit(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
             enable_audio=enable_audio,
-            prompt=prompt,
             prompt_extend=prompt_extend,
             resolution=resolution,
             seed=seed,
@@ -137,10 +137,10 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["adaptive", "16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     duration: int | None = None,
     enable_audio: bool | None = None,
-    prompt: str,
     prompt_extend: bool | None = None,
     resolution: Literal["480p", "720p", "1080p"] | None = None,
     seed: int | None = None,
@@ -149,10 +149,10 @@ async def run_async(
     return await _runtime.run_async(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
             enable_audio=enable_audio,
-            prompt=prompt,
             prompt_extend=prompt_extend,
             resolution=resolution,
             seed=seed,
@@ -164,10 +164,10 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["adaptive", "16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     duration: int | None = None,
     enable_audio: bool | None = None,
-    prompt: str,
     prompt_extend: bool | None = None,
     resolution: Literal["480p", "720p", "1080p"] | None = None,
     seed: int | None = None,
@@ -176,10 +176,10 @@ async def submit_async(
     return await _runtime.submit_async(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
             enable_audio=enable_audio,
-            prompt=prompt,
             prompt_extend=prompt_extend,
             resolution=resolution,
             seed=seed,

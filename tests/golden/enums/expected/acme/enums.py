@@ -83,8 +83,8 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
-    strings: Literal["a", "b"] | None = None,
     integers: Literal[5, 10],
+    strings: Literal["a", "b"] | None = None,
     digits: Literal["5", "10"] | None = None,
     wrong_type: Literal["5", "10"] | None = None,
     mixed: Literal["auto", 5, True] | None = None,
@@ -106,8 +106,8 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        strings: Strings. Sample: "c".
         integers: Integers.
+        strings: Strings. Sample: "c".
         digits: Digits.
         wrong_type: Wrong type.
         mixed: Mixed.
@@ -136,8 +136,8 @@ def run(
     return _runtime.run(
         client,
         Input(
-            strings=strings,
             integers=integers,
+            strings=strings,
             digits=digits,
             wrong_type=wrong_type,
             mixed=mixed,
@@ -161,8 +161,8 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
-    strings: Literal["a", "b"] | None = None,
     integers: Literal[5, 10],
+    strings: Literal["a", "b"] | None = None,
     digits: Literal["5", "10"] | None = None,
     wrong_type: Literal["5", "10"] | None = None,
     mixed: Literal["auto", 5, True] | None = None,
@@ -183,8 +183,8 @@ def submit(
     return _runtime.submit(
         client,
         Input(
-            strings=strings,
             integers=integers,
+            strings=strings,
             digits=digits,
             wrong_type=wrong_type,
             mixed=mixed,
@@ -208,8 +208,8 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    strings: Literal["a", "b"] | None = None,
     integers: Literal[5, 10],
+    strings: Literal["a", "b"] | None = None,
     digits: Literal["5", "10"] | None = None,
     wrong_type: Literal["5", "10"] | None = None,
     mixed: Literal["auto", 5, True] | None = None,
@@ -230,8 +230,8 @@ async def run_async(
     return await _runtime.run_async(
         client,
         Input(
-            strings=strings,
             integers=integers,
+            strings=strings,
             digits=digits,
             wrong_type=wrong_type,
             mixed=mixed,
@@ -255,8 +255,8 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    strings: Literal["a", "b"] | None = None,
     integers: Literal[5, 10],
+    strings: Literal["a", "b"] | None = None,
     digits: Literal["5", "10"] | None = None,
     wrong_type: Literal["5", "10"] | None = None,
     mixed: Literal["auto", 5, True] | None = None,
@@ -277,8 +277,8 @@ async def submit_async(
     return await _runtime.submit_async(
         client,
         Input(
-            strings=strings,
             integers=integers,
+            strings=strings,
             digits=digits,
             wrong_type=wrong_type,
             mixed=mixed,

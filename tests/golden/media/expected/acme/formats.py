@@ -65,10 +65,10 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
+    images: Sequence[str],
     image: str | None = None,
     video: str | None = None,
     audio: str | None = None,
-    images: Sequence[str],
     videos: Sequence[str] | None = None,
     audios: Sequence[str] | None = None,
     link: str | None = None,
@@ -79,10 +79,10 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
+        images: Images. URLs of images. At most 9 items.
         image: Image. URL of an image.
         video: Video. URL of a video.
         audio: Audio. URL of an audio file.
-        images: Images. URLs of images. At most 9 items.
         videos: Videos. URLs of videos.
         audios: Audios. URLs of audio files.
         link: Link.
@@ -100,10 +100,10 @@ def run(
     return _runtime.run(
         client,
         Input(
+            images=images,
             image=image,
             video=video,
             audio=audio,
-            images=images,
             videos=videos,
             audios=audios,
             link=link,
@@ -116,10 +116,10 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
+    images: Sequence[str],
     image: str | None = None,
     video: str | None = None,
     audio: str | None = None,
-    images: Sequence[str],
     videos: Sequence[str] | None = None,
     audios: Sequence[str] | None = None,
     link: str | None = None,
@@ -129,10 +129,10 @@ def submit(
     return _runtime.submit(
         client,
         Input(
+            images=images,
             image=image,
             video=video,
             audio=audio,
-            images=images,
             videos=videos,
             audios=audios,
             link=link,
@@ -145,10 +145,10 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    images: Sequence[str],
     image: str | None = None,
     video: str | None = None,
     audio: str | None = None,
-    images: Sequence[str],
     videos: Sequence[str] | None = None,
     audios: Sequence[str] | None = None,
     link: str | None = None,
@@ -158,10 +158,10 @@ async def run_async(
     return await _runtime.run_async(
         client,
         Input(
+            images=images,
             image=image,
             video=video,
             audio=audio,
-            images=images,
             videos=videos,
             audios=audios,
             link=link,
@@ -174,10 +174,10 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    images: Sequence[str],
     image: str | None = None,
     video: str | None = None,
     audio: str | None = None,
-    images: Sequence[str],
     videos: Sequence[str] | None = None,
     audios: Sequence[str] | None = None,
     link: str | None = None,
@@ -187,10 +187,10 @@ async def submit_async(
     return await _runtime.submit_async(
         client,
         Input(
+            images=images,
             image=image,
             video=video,
             audio=audio,
-            images=images,
             videos=videos,
             audios=audios,
             link=link,

@@ -62,16 +62,16 @@ class Input(_runtime.Input[Output]):
 
 
 def run(
-    client: _runtime.Client | None = None, /, *, images: Sequence[str] | None = None, prompt: str, size: Size
+    client: _runtime.Client | None = None, /, *, prompt: str, size: Size, images: Sequence[str] | None = None
 ) -> Output:
     """Run ``acme/required``: submit a job, wait for it, and return its output.
 
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        images: Images. URLs of images.
         prompt: Prompt.
         size: Size.
+        images: Images. URLs of images.
 
     Raises:
         InputValidationError: the input does not fit the schema; nothing was sent.
@@ -85,50 +85,50 @@ def run(
     return _runtime.run(
         client,
         Input(
-            images=images,
             prompt=prompt,
             size=size,
+            images=images,
         ),
     )
 
 
 def submit(
-    client: _runtime.Client | None = None, /, *, images: Sequence[str] | None = None, prompt: str, size: Size
+    client: _runtime.Client | None = None, /, *, prompt: str, size: Size, images: Sequence[str] | None = None
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
         client,
         Input(
-            images=images,
             prompt=prompt,
             size=size,
+            images=images,
         ),
     )
 
 
 async def run_async(
-    client: _runtime.AsyncClient | None = None, /, *, images: Sequence[str] | None = None, prompt: str, size: Size
+    client: _runtime.AsyncClient | None = None, /, *, prompt: str, size: Size, images: Sequence[str] | None = None
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
         client,
         Input(
-            images=images,
             prompt=prompt,
             size=size,
+            images=images,
         ),
     )
 
 
 async def submit_async(
-    client: _runtime.AsyncClient | None = None, /, *, images: Sequence[str] | None = None, prompt: str, size: Size
+    client: _runtime.AsyncClient | None = None, /, *, prompt: str, size: Size, images: Sequence[str] | None = None
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(
         client,
         Input(
-            images=images,
             prompt=prompt,
             size=size,
+            images=images,
         ),
     )

@@ -77,9 +77,9 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
+    note: str | None,
     seed: int | None = None,
     size: str | int | None = None,
-    note: str | None,
     image_size: Literal["square", "wide"] | ImageSize | None = None,
     value: float | Sequence[float] | None = None,
     mode: Literal["fast", "slow"] | None = None,
@@ -91,9 +91,9 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
+        note: Note. At most 9 characters.
         seed: Seed. At least 0.
         size: Size. As string: At most 4 characters. As integer: At least 64.
-        note: Note. At most 9 characters.
         image_size: Image size.
         value: One or many.
         mode: Mode.
@@ -112,9 +112,9 @@ def run(
     return _runtime.run(
         client,
         Input(
+            note=note,
             seed=seed,
             size=size,
-            note=note,
             image_size=image_size,
             value=value,
             mode=mode,
@@ -128,9 +128,9 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
+    note: str | None,
     seed: int | None = None,
     size: str | int | None = None,
-    note: str | None,
     image_size: Literal["square", "wide"] | ImageSize | None = None,
     value: float | Sequence[float] | None = None,
     mode: Literal["fast", "slow"] | None = None,
@@ -141,9 +141,9 @@ def submit(
     return _runtime.submit(
         client,
         Input(
+            note=note,
             seed=seed,
             size=size,
-            note=note,
             image_size=image_size,
             value=value,
             mode=mode,
@@ -157,9 +157,9 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    note: str | None,
     seed: int | None = None,
     size: str | int | None = None,
-    note: str | None,
     image_size: Literal["square", "wide"] | ImageSize | None = None,
     value: float | Sequence[float] | None = None,
     mode: Literal["fast", "slow"] | None = None,
@@ -170,9 +170,9 @@ async def run_async(
     return await _runtime.run_async(
         client,
         Input(
+            note=note,
             seed=seed,
             size=size,
-            note=note,
             image_size=image_size,
             value=value,
             mode=mode,
@@ -186,9 +186,9 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    note: str | None,
     seed: int | None = None,
     size: str | int | None = None,
-    note: str | None,
     image_size: Literal["square", "wide"] | ImageSize | None = None,
     value: float | Sequence[float] | None = None,
     mode: Literal["fast", "slow"] | None = None,
@@ -199,9 +199,9 @@ async def submit_async(
     return await _runtime.submit_async(
         client,
         Input(
+            note=note,
             seed=seed,
             size=size,
-            note=note,
             image_size=image_size,
             value=value,
             mode=mode,

@@ -55,7 +55,7 @@ class Input(_runtime.Input[Output]):
 
 
 def run(
-    client: _runtime.Client | None = None, /, *, height: int | None = None, prompt: str, width: int | None = None
+    client: _runtime.Client | None = None, /, *, prompt: str, height: int | None = None, width: int | None = None
 ) -> Output:
     """Run ``blackforestlabs/flux-2-klein/4b/text-to-image``: submit a job, wait for it, and return its
     output.
@@ -63,8 +63,8 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        height: Height. From 64 to 2048. Sample: 1024.
         prompt: Prompt.
+        height: Height. From 64 to 2048. Sample: 1024.
         width: Width. From 64 to 2048. Sample: 1024.
 
     Raises:
@@ -79,50 +79,50 @@ def run(
     return _runtime.run(
         client,
         Input(
-            height=height,
             prompt=prompt,
+            height=height,
             width=width,
         ),
     )
 
 
 def submit(
-    client: _runtime.Client | None = None, /, *, height: int | None = None, prompt: str, width: int | None = None
+    client: _runtime.Client | None = None, /, *, prompt: str, height: int | None = None, width: int | None = None
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
         client,
         Input(
-            height=height,
             prompt=prompt,
+            height=height,
             width=width,
         ),
     )
 
 
 async def run_async(
-    client: _runtime.AsyncClient | None = None, /, *, height: int | None = None, prompt: str, width: int | None = None
+    client: _runtime.AsyncClient | None = None, /, *, prompt: str, height: int | None = None, width: int | None = None
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
         client,
         Input(
-            height=height,
             prompt=prompt,
+            height=height,
             width=width,
         ),
     )
 
 
 async def submit_async(
-    client: _runtime.AsyncClient | None = None, /, *, height: int | None = None, prompt: str, width: int | None = None
+    client: _runtime.AsyncClient | None = None, /, *, prompt: str, height: int | None = None, width: int | None = None
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(
         client,
         Input(
-            height=height,
             prompt=prompt,
+            height=height,
             width=width,
         ),
     )

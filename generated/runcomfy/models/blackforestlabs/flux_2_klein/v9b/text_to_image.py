@@ -60,8 +60,8 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
-    height: int | None = None,
     prompt: str,
+    height: int | None = None,
     steps: int | None = None,
     width: int | None = None,
 ) -> Output:
@@ -71,8 +71,8 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        height: Height. From 512 to 1536. Sample: 1024.
         prompt: Prompt.
+        height: Height. From 512 to 1536. Sample: 1024.
         steps: Steps. From 1 to 100. Sample: 25.
         width: Width. From 512 to 1536. Sample: 1024.
 
@@ -88,8 +88,8 @@ def run(
     return _runtime.run(
         client,
         Input(
-            height=height,
             prompt=prompt,
+            height=height,
             steps=steps,
             width=width,
         ),
@@ -100,8 +100,8 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
-    height: int | None = None,
     prompt: str,
+    height: int | None = None,
     steps: int | None = None,
     width: int | None = None,
 ) -> _runtime.Job[Output]:
@@ -109,8 +109,8 @@ def submit(
     return _runtime.submit(
         client,
         Input(
-            height=height,
             prompt=prompt,
+            height=height,
             steps=steps,
             width=width,
         ),
@@ -121,8 +121,8 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    height: int | None = None,
     prompt: str,
+    height: int | None = None,
     steps: int | None = None,
     width: int | None = None,
 ) -> Output:
@@ -130,8 +130,8 @@ async def run_async(
     return await _runtime.run_async(
         client,
         Input(
-            height=height,
             prompt=prompt,
+            height=height,
             steps=steps,
             width=width,
         ),
@@ -142,8 +142,8 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    height: int | None = None,
     prompt: str,
+    height: int | None = None,
     steps: int | None = None,
     width: int | None = None,
 ) -> _runtime.AsyncJob[Output]:
@@ -151,8 +151,8 @@ async def submit_async(
     return await _runtime.submit_async(
         client,
         Input(
-            height=height,
             prompt=prompt,
+            height=height,
             steps=steps,
             width=width,
         ),

@@ -67,27 +67,27 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
+    video_url: str,
     aspect_ratio: Literal["auto", "21:9", "2:1", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
     duration: Literal["auto", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19", "20"]
     | None = None,
     generate_audio: bool | None = None,
-    prompt: str,
     resolution: Literal["720p", "1080p"] | None = None,
     safety_tolerance: int | None = None,
-    video_url: str,
 ) -> Output:
     """Run ``blackforestlabs/flux-3/extend-video``: submit a job, wait for it, and return its output.
 
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
+        prompt: Prompt.
+        video_url: Video url. URL of a video.
         aspect_ratio: Aspect ratio. Sample: "auto".
         duration: Duration. Sample: "auto".
         generate_audio: Generate audio. Sample: true.
-        prompt: Prompt.
         resolution: Resolution. Sample: "720p".
         safety_tolerance: Safety tolerance. From 0 to 4. Sample: 2.
-        video_url: Video url. URL of a video.
 
     Raises:
         InputValidationError: the input does not fit the schema; nothing was sent.
@@ -101,13 +101,13 @@ def run(
     return _runtime.run(
         client,
         Input(
+            prompt=prompt,
+            video_url=video_url,
             aspect_ratio=aspect_ratio,
             duration=duration,
             generate_audio=generate_audio,
-            prompt=prompt,
             resolution=resolution,
             safety_tolerance=safety_tolerance,
-            video_url=video_url,
         ),
     )
 
@@ -116,26 +116,26 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
+    video_url: str,
     aspect_ratio: Literal["auto", "21:9", "2:1", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
     duration: Literal["auto", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19", "20"]
     | None = None,
     generate_audio: bool | None = None,
-    prompt: str,
     resolution: Literal["720p", "1080p"] | None = None,
     safety_tolerance: int | None = None,
-    video_url: str,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
         client,
         Input(
+            prompt=prompt,
+            video_url=video_url,
             aspect_ratio=aspect_ratio,
             duration=duration,
             generate_audio=generate_audio,
-            prompt=prompt,
             resolution=resolution,
             safety_tolerance=safety_tolerance,
-            video_url=video_url,
         ),
     )
 
@@ -144,26 +144,26 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
+    video_url: str,
     aspect_ratio: Literal["auto", "21:9", "2:1", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
     duration: Literal["auto", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19", "20"]
     | None = None,
     generate_audio: bool | None = None,
-    prompt: str,
     resolution: Literal["720p", "1080p"] | None = None,
     safety_tolerance: int | None = None,
-    video_url: str,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
         client,
         Input(
+            prompt=prompt,
+            video_url=video_url,
             aspect_ratio=aspect_ratio,
             duration=duration,
             generate_audio=generate_audio,
-            prompt=prompt,
             resolution=resolution,
             safety_tolerance=safety_tolerance,
-            video_url=video_url,
         ),
     )
 
@@ -172,25 +172,25 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
+    video_url: str,
     aspect_ratio: Literal["auto", "21:9", "2:1", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
     duration: Literal["auto", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19", "20"]
     | None = None,
     generate_audio: bool | None = None,
-    prompt: str,
     resolution: Literal["720p", "1080p"] | None = None,
     safety_tolerance: int | None = None,
-    video_url: str,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(
         client,
         Input(
+            prompt=prompt,
+            video_url=video_url,
             aspect_ratio=aspect_ratio,
             duration=duration,
             generate_audio=generate_audio,
-            prompt=prompt,
             resolution=resolution,
             safety_tolerance=safety_tolerance,
-            video_url=video_url,
         ),
     )

@@ -68,13 +68,13 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
+    end_image_url: str,
+    prompt: str,
+    start_image_url: str,
     aspect_ratio: Literal["auto", "21:9", "2:1", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
     duration: Literal[5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20] | None = None,
-    end_image_url: str,
     generate_audio: bool | None = None,
-    prompt: str,
     safety_tolerance: int | None = None,
-    start_image_url: str,
 ) -> Output:
     """Run ``blackforestlabs/flux-3/first-last-frame-to-video/draft``: submit a job, wait for it, and
     return its output.
@@ -82,13 +82,13 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
+        end_image_url: End image url. URL of an image.
+        prompt: Prompt.
+        start_image_url: Start image url. URL of an image.
         aspect_ratio: Aspect ratio. Sample: "auto".
         duration: Duration. Sample: 5.
-        end_image_url: End image url. URL of an image.
         generate_audio: Generate audio. Sample: true.
-        prompt: Prompt.
         safety_tolerance: Safety tolerance. From 0 to 4. Sample: 2.
-        start_image_url: Start image url. URL of an image.
 
     Raises:
         InputValidationError: the input does not fit the schema; nothing was sent.
@@ -102,13 +102,13 @@ def run(
     return _runtime.run(
         client,
         Input(
+            end_image_url=end_image_url,
+            prompt=prompt,
+            start_image_url=start_image_url,
             aspect_ratio=aspect_ratio,
             duration=duration,
-            end_image_url=end_image_url,
             generate_audio=generate_audio,
-            prompt=prompt,
             safety_tolerance=safety_tolerance,
-            start_image_url=start_image_url,
         ),
     )
 
@@ -117,25 +117,25 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
+    end_image_url: str,
+    prompt: str,
+    start_image_url: str,
     aspect_ratio: Literal["auto", "21:9", "2:1", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
     duration: Literal[5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20] | None = None,
-    end_image_url: str,
     generate_audio: bool | None = None,
-    prompt: str,
     safety_tolerance: int | None = None,
-    start_image_url: str,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
         client,
         Input(
+            end_image_url=end_image_url,
+            prompt=prompt,
+            start_image_url=start_image_url,
             aspect_ratio=aspect_ratio,
             duration=duration,
-            end_image_url=end_image_url,
             generate_audio=generate_audio,
-            prompt=prompt,
             safety_tolerance=safety_tolerance,
-            start_image_url=start_image_url,
         ),
     )
 
@@ -144,25 +144,25 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    end_image_url: str,
+    prompt: str,
+    start_image_url: str,
     aspect_ratio: Literal["auto", "21:9", "2:1", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
     duration: Literal[5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20] | None = None,
-    end_image_url: str,
     generate_audio: bool | None = None,
-    prompt: str,
     safety_tolerance: int | None = None,
-    start_image_url: str,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
         client,
         Input(
+            end_image_url=end_image_url,
+            prompt=prompt,
+            start_image_url=start_image_url,
             aspect_ratio=aspect_ratio,
             duration=duration,
-            end_image_url=end_image_url,
             generate_audio=generate_audio,
-            prompt=prompt,
             safety_tolerance=safety_tolerance,
-            start_image_url=start_image_url,
         ),
     )
 
@@ -171,24 +171,24 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    end_image_url: str,
+    prompt: str,
+    start_image_url: str,
     aspect_ratio: Literal["auto", "21:9", "2:1", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
     duration: Literal[5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20] | None = None,
-    end_image_url: str,
     generate_audio: bool | None = None,
-    prompt: str,
     safety_tolerance: int | None = None,
-    start_image_url: str,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(
         client,
         Input(
+            end_image_url=end_image_url,
+            prompt=prompt,
+            start_image_url=start_image_url,
             aspect_ratio=aspect_ratio,
             duration=duration,
-            end_image_url=end_image_url,
             generate_audio=generate_audio,
-            prompt=prompt,
             safety_tolerance=safety_tolerance,
-            start_image_url=start_image_url,
         ),
     )

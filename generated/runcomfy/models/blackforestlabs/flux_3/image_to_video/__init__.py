@@ -69,12 +69,12 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
+    image_url: str,
+    prompt: str,
     aspect_ratio: Literal["auto", "21:9", "2:1", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
     duration: Literal["auto", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19", "20"]
     | None = None,
     generate_audio: bool | None = None,
-    image_url: str,
-    prompt: str,
     resolution: Literal["720p", "1080p"] | None = None,
     safety_tolerance: int | None = None,
 ) -> Output:
@@ -83,11 +83,11 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
+        image_url: Image url. URL of an image.
+        prompt: Prompt.
         aspect_ratio: Aspect ratio. Sample: "auto".
         duration: Duration. Sample: "auto".
         generate_audio: Generate audio. Sample: true.
-        image_url: Image url. URL of an image.
-        prompt: Prompt.
         resolution: Resolution. Sample: "720p".
         safety_tolerance: Safety tolerance. From 0 to 4. Sample: 2.
 
@@ -103,11 +103,11 @@ def run(
     return _runtime.run(
         client,
         Input(
+            image_url=image_url,
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
             generate_audio=generate_audio,
-            image_url=image_url,
-            prompt=prompt,
             resolution=resolution,
             safety_tolerance=safety_tolerance,
         ),
@@ -118,12 +118,12 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
+    image_url: str,
+    prompt: str,
     aspect_ratio: Literal["auto", "21:9", "2:1", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
     duration: Literal["auto", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19", "20"]
     | None = None,
     generate_audio: bool | None = None,
-    image_url: str,
-    prompt: str,
     resolution: Literal["720p", "1080p"] | None = None,
     safety_tolerance: int | None = None,
 ) -> _runtime.Job[Output]:
@@ -131,11 +131,11 @@ def submit(
     return _runtime.submit(
         client,
         Input(
+            image_url=image_url,
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
             generate_audio=generate_audio,
-            image_url=image_url,
-            prompt=prompt,
             resolution=resolution,
             safety_tolerance=safety_tolerance,
         ),
@@ -146,12 +146,12 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    image_url: str,
+    prompt: str,
     aspect_ratio: Literal["auto", "21:9", "2:1", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
     duration: Literal["auto", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19", "20"]
     | None = None,
     generate_audio: bool | None = None,
-    image_url: str,
-    prompt: str,
     resolution: Literal["720p", "1080p"] | None = None,
     safety_tolerance: int | None = None,
 ) -> Output:
@@ -159,11 +159,11 @@ async def run_async(
     return await _runtime.run_async(
         client,
         Input(
+            image_url=image_url,
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
             generate_audio=generate_audio,
-            image_url=image_url,
-            prompt=prompt,
             resolution=resolution,
             safety_tolerance=safety_tolerance,
         ),
@@ -174,12 +174,12 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    image_url: str,
+    prompt: str,
     aspect_ratio: Literal["auto", "21:9", "2:1", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
     duration: Literal["auto", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19", "20"]
     | None = None,
     generate_audio: bool | None = None,
-    image_url: str,
-    prompt: str,
     resolution: Literal["720p", "1080p"] | None = None,
     safety_tolerance: int | None = None,
 ) -> _runtime.AsyncJob[Output]:
@@ -187,11 +187,11 @@ async def submit_async(
     return await _runtime.submit_async(
         client,
         Input(
+            image_url=image_url,
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
             generate_audio=generate_audio,
-            image_url=image_url,
-            prompt=prompt,
             resolution=resolution,
             safety_tolerance=safety_tolerance,
         ),

@@ -65,11 +65,11 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["auto", "21:9", "2:1", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
     duration: Literal["auto", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19", "20"]
     | None = None,
     generate_audio: bool | None = None,
-    prompt: str,
     safety_tolerance: int | None = None,
 ) -> Output:
     """Run ``blackforestlabs/flux-3/text-to-video/draft``: submit a job, wait for it, and return its
@@ -78,10 +78,10 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
+        prompt: Prompt.
         aspect_ratio: Aspect ratio. Sample: "auto".
         duration: Duration. Sample: "auto".
         generate_audio: Generate audio. Sample: true.
-        prompt: Prompt.
         safety_tolerance: Safety tolerance. From 0 to 4. Sample: 2.
 
     Raises:
@@ -96,10 +96,10 @@ def run(
     return _runtime.run(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
             generate_audio=generate_audio,
-            prompt=prompt,
             safety_tolerance=safety_tolerance,
         ),
     )
@@ -109,21 +109,21 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["auto", "21:9", "2:1", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
     duration: Literal["auto", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19", "20"]
     | None = None,
     generate_audio: bool | None = None,
-    prompt: str,
     safety_tolerance: int | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
             generate_audio=generate_audio,
-            prompt=prompt,
             safety_tolerance=safety_tolerance,
         ),
     )
@@ -133,21 +133,21 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["auto", "21:9", "2:1", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
     duration: Literal["auto", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19", "20"]
     | None = None,
     generate_audio: bool | None = None,
-    prompt: str,
     safety_tolerance: int | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
             generate_audio=generate_audio,
-            prompt=prompt,
             safety_tolerance=safety_tolerance,
         ),
     )
@@ -157,21 +157,21 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["auto", "21:9", "2:1", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
     duration: Literal["auto", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19", "20"]
     | None = None,
     generate_audio: bool | None = None,
-    prompt: str,
     safety_tolerance: int | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
             generate_audio=generate_audio,
-            prompt=prompt,
             safety_tolerance=safety_tolerance,
         ),
     )

@@ -62,11 +62,11 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
-    duration: int | None = None,
     first_frame: str,
-    generate_audio: bool | None = None,
     last_frame: str,
     prompt: str,
+    duration: int | None = None,
+    generate_audio: bool | None = None,
 ) -> Output:
     """Run ``bytedance/seedance-2.5/first-last-frame/480p``: submit a job, wait for it, and return its
     output.
@@ -74,11 +74,11 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        duration: Duration. From 4 to 30. Sample: 5.
         first_frame: First frame. URL of an image.
-        generate_audio: Generate audio. Sample: true.
         last_frame: Last frame. URL of an image.
         prompt: Prompt.
+        duration: Duration. From 4 to 30. Sample: 5.
+        generate_audio: Generate audio. Sample: true.
 
     Raises:
         InputValidationError: the input does not fit the schema; nothing was sent.
@@ -92,11 +92,11 @@ def run(
     return _runtime.run(
         client,
         Input(
-            duration=duration,
             first_frame=first_frame,
-            generate_audio=generate_audio,
             last_frame=last_frame,
             prompt=prompt,
+            duration=duration,
+            generate_audio=generate_audio,
         ),
     )
 
@@ -105,21 +105,21 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
-    duration: int | None = None,
     first_frame: str,
-    generate_audio: bool | None = None,
     last_frame: str,
     prompt: str,
+    duration: int | None = None,
+    generate_audio: bool | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
         client,
         Input(
-            duration=duration,
             first_frame=first_frame,
-            generate_audio=generate_audio,
             last_frame=last_frame,
             prompt=prompt,
+            duration=duration,
+            generate_audio=generate_audio,
         ),
     )
 
@@ -128,21 +128,21 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    duration: int | None = None,
     first_frame: str,
-    generate_audio: bool | None = None,
     last_frame: str,
     prompt: str,
+    duration: int | None = None,
+    generate_audio: bool | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
         client,
         Input(
-            duration=duration,
             first_frame=first_frame,
-            generate_audio=generate_audio,
             last_frame=last_frame,
             prompt=prompt,
+            duration=duration,
+            generate_audio=generate_audio,
         ),
     )
 
@@ -151,20 +151,20 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    duration: int | None = None,
     first_frame: str,
-    generate_audio: bool | None = None,
     last_frame: str,
     prompt: str,
+    duration: int | None = None,
+    generate_audio: bool | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(
         client,
         Input(
-            duration=duration,
             first_frame=first_frame,
-            generate_audio=generate_audio,
             last_frame=last_frame,
             prompt=prompt,
+            duration=duration,
+            generate_audio=generate_audio,
         ),
     )

@@ -61,9 +61,9 @@ def run(
     /,
     *,
     prompt: str,
+    image: str,
     duration: int | None = None,
     generate_audio: bool | None = None,
-    image: str,
 ) -> Output:
     """Run ``bytedance/seedance-2.5/image-to-video/1080p``: submit a job, wait for it, and return its
     output.
@@ -72,9 +72,9 @@ def run(
         client: The client to use; without one, a client of this process that is made from the
             environment.
         prompt: Prompt.
+        image: Image. URL of an image.
         duration: Duration. From 4 to 30. Sample: 5.
         generate_audio: Generate audio. Sample: true.
-        image: Image. URL of an image.
 
     Raises:
         InputValidationError: the input does not fit the schema; nothing was sent.
@@ -89,9 +89,9 @@ def run(
         client,
         Input(
             prompt=prompt,
+            image=image,
             duration=duration,
             generate_audio=generate_audio,
-            image=image,
         ),
     )
 
@@ -101,18 +101,18 @@ def submit(
     /,
     *,
     prompt: str,
+    image: str,
     duration: int | None = None,
     generate_audio: bool | None = None,
-    image: str,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
         client,
         Input(
             prompt=prompt,
+            image=image,
             duration=duration,
             generate_audio=generate_audio,
-            image=image,
         ),
     )
 
@@ -122,18 +122,18 @@ async def run_async(
     /,
     *,
     prompt: str,
+    image: str,
     duration: int | None = None,
     generate_audio: bool | None = None,
-    image: str,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
         client,
         Input(
             prompt=prompt,
+            image=image,
             duration=duration,
             generate_audio=generate_audio,
-            image=image,
         ),
     )
 
@@ -143,17 +143,17 @@ async def submit_async(
     /,
     *,
     prompt: str,
+    image: str,
     duration: int | None = None,
     generate_audio: bool | None = None,
-    image: str,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(
         client,
         Input(
             prompt=prompt,
+            image=image,
             duration=duration,
             generate_audio=generate_audio,
-            image=image,
         ),
     )

@@ -60,10 +60,10 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
-    duration: int | None = None,
-    generate_audio: bool | None = None,
     image: str,
     prompt: str,
+    duration: int | None = None,
+    generate_audio: bool | None = None,
 ) -> Output:
     """Run ``bytedance/seedance-2.5/image-to-video/480p``: submit a job, wait for it, and return its
     output.
@@ -71,10 +71,10 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        duration: Duration. From 4 to 30. Sample: 5.
-        generate_audio: Generate audio. Sample: true.
         image: Image. URL of an image.
         prompt: Prompt.
+        duration: Duration. From 4 to 30. Sample: 5.
+        generate_audio: Generate audio. Sample: true.
 
     Raises:
         InputValidationError: the input does not fit the schema; nothing was sent.
@@ -88,10 +88,10 @@ def run(
     return _runtime.run(
         client,
         Input(
-            duration=duration,
-            generate_audio=generate_audio,
             image=image,
             prompt=prompt,
+            duration=duration,
+            generate_audio=generate_audio,
         ),
     )
 
@@ -100,19 +100,19 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
-    duration: int | None = None,
-    generate_audio: bool | None = None,
     image: str,
     prompt: str,
+    duration: int | None = None,
+    generate_audio: bool | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
         client,
         Input(
-            duration=duration,
-            generate_audio=generate_audio,
             image=image,
             prompt=prompt,
+            duration=duration,
+            generate_audio=generate_audio,
         ),
     )
 
@@ -121,19 +121,19 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    duration: int | None = None,
-    generate_audio: bool | None = None,
     image: str,
     prompt: str,
+    duration: int | None = None,
+    generate_audio: bool | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
         client,
         Input(
-            duration=duration,
-            generate_audio=generate_audio,
             image=image,
             prompt=prompt,
+            duration=duration,
+            generate_audio=generate_audio,
         ),
     )
 
@@ -142,18 +142,18 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    duration: int | None = None,
-    generate_audio: bool | None = None,
     image: str,
     prompt: str,
+    duration: int | None = None,
+    generate_audio: bool | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(
         client,
         Input(
-            duration=duration,
-            generate_audio=generate_audio,
             image=image,
             prompt=prompt,
+            duration=duration,
+            generate_audio=generate_audio,
         ),
     )

@@ -67,12 +67,12 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4", "21:9", "adaptive"] | None = None,
     audios: Sequence[str] | None = None,
     duration: int | None = None,
     generate_audio: bool | None = None,
     images: Sequence[str] | None = None,
-    prompt: str,
     videos: Sequence[str] | None = None,
 ) -> Output:
     """Run ``bytedance/seedance-2.5/reference-to-video/480p``: submit a job, wait for it, and return its
@@ -81,12 +81,12 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
+        prompt: Prompt.
         aspect_ratio: Aspect ratio. Sample: "16:9".
         audios: Audios. URLs of audio files. At most 3 items.
         duration: Duration. From 4 to 30. Sample: 5.
         generate_audio: Generate audio. Sample: true.
         images: Images. URLs of images. At most 9 items.
-        prompt: Prompt.
         videos: Videos. URLs of videos. At most 3 items.
 
     Raises:
@@ -101,12 +101,12 @@ def run(
     return _runtime.run(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             audios=audios,
             duration=duration,
             generate_audio=generate_audio,
             images=images,
-            prompt=prompt,
             videos=videos,
         ),
     )
@@ -116,24 +116,24 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4", "21:9", "adaptive"] | None = None,
     audios: Sequence[str] | None = None,
     duration: int | None = None,
     generate_audio: bool | None = None,
     images: Sequence[str] | None = None,
-    prompt: str,
     videos: Sequence[str] | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             audios=audios,
             duration=duration,
             generate_audio=generate_audio,
             images=images,
-            prompt=prompt,
             videos=videos,
         ),
     )
@@ -143,24 +143,24 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4", "21:9", "adaptive"] | None = None,
     audios: Sequence[str] | None = None,
     duration: int | None = None,
     generate_audio: bool | None = None,
     images: Sequence[str] | None = None,
-    prompt: str,
     videos: Sequence[str] | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             audios=audios,
             duration=duration,
             generate_audio=generate_audio,
             images=images,
-            prompt=prompt,
             videos=videos,
         ),
     )
@@ -170,24 +170,24 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4", "21:9", "adaptive"] | None = None,
     audios: Sequence[str] | None = None,
     duration: int | None = None,
     generate_audio: bool | None = None,
     images: Sequence[str] | None = None,
-    prompt: str,
     videos: Sequence[str] | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             audios=audios,
             duration=duration,
             generate_audio=generate_audio,
             images=images,
-            prompt=prompt,
             videos=videos,
         ),
     )

@@ -68,11 +68,11 @@ def run(
     /,
     *,
     prompt: str,
+    videos: Sequence[str],
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4", "21:9", "adaptive"] | None = None,
     duration: int | None = None,
     generate_audio: bool | None = None,
     images: Sequence[str] | None = None,
-    videos: Sequence[str],
     audios: Sequence[str] | None = None,
 ) -> Output:
     """Run ``bytedance/seedance-2.5/reference-to-video/4k``: submit a job, wait for it, and return its
@@ -82,11 +82,11 @@ def run(
         client: The client to use; without one, a client of this process that is made from the
             environment.
         prompt: Prompt.
+        videos: Videos. URLs of videos. From 1 to 3 items.
         aspect_ratio: Aspect ratio. Sample: "16:9".
         duration: Duration. From 4 to 30. Sample: 5.
         generate_audio: Generate audio. Sample: true.
         images: Images. URLs of images. At most 9 items.
-        videos: Videos. URLs of videos. From 1 to 3 items.
         audios: Audios. URLs of audio files. At most 3 items.
 
     Raises:
@@ -102,11 +102,11 @@ def run(
         client,
         Input(
             prompt=prompt,
+            videos=videos,
             aspect_ratio=aspect_ratio,
             duration=duration,
             generate_audio=generate_audio,
             images=images,
-            videos=videos,
             audios=audios,
         ),
     )
@@ -117,11 +117,11 @@ def submit(
     /,
     *,
     prompt: str,
+    videos: Sequence[str],
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4", "21:9", "adaptive"] | None = None,
     duration: int | None = None,
     generate_audio: bool | None = None,
     images: Sequence[str] | None = None,
-    videos: Sequence[str],
     audios: Sequence[str] | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
@@ -129,11 +129,11 @@ def submit(
         client,
         Input(
             prompt=prompt,
+            videos=videos,
             aspect_ratio=aspect_ratio,
             duration=duration,
             generate_audio=generate_audio,
             images=images,
-            videos=videos,
             audios=audios,
         ),
     )
@@ -144,11 +144,11 @@ async def run_async(
     /,
     *,
     prompt: str,
+    videos: Sequence[str],
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4", "21:9", "adaptive"] | None = None,
     duration: int | None = None,
     generate_audio: bool | None = None,
     images: Sequence[str] | None = None,
-    videos: Sequence[str],
     audios: Sequence[str] | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
@@ -156,11 +156,11 @@ async def run_async(
         client,
         Input(
             prompt=prompt,
+            videos=videos,
             aspect_ratio=aspect_ratio,
             duration=duration,
             generate_audio=generate_audio,
             images=images,
-            videos=videos,
             audios=audios,
         ),
     )
@@ -171,11 +171,11 @@ async def submit_async(
     /,
     *,
     prompt: str,
+    videos: Sequence[str],
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4", "21:9", "adaptive"] | None = None,
     duration: int | None = None,
     generate_audio: bool | None = None,
     images: Sequence[str] | None = None,
-    videos: Sequence[str],
     audios: Sequence[str] | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
@@ -183,11 +183,11 @@ async def submit_async(
         client,
         Input(
             prompt=prompt,
+            videos=videos,
             aspect_ratio=aspect_ratio,
             duration=duration,
             generate_audio=generate_audio,
             images=images,
-            videos=videos,
             audios=audios,
         ),
     )

@@ -60,20 +60,20 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4", "21:9", "adaptive"] | None = None,
     duration: int | None = None,
     generate_audio: bool | None = None,
-    prompt: str,
 ) -> Output:
     """Run ``bytedance/seedance-2.5/text-to-video/480p``: submit a job, wait for it, and return its output.
 
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
+        prompt: Prompt.
         aspect_ratio: Aspect ratio. Sample: "16:9".
         duration: Duration. From 4 to 30. Sample: 5.
         generate_audio: Generate audio. Sample: true.
-        prompt: Prompt.
 
     Raises:
         InputValidationError: the input does not fit the schema; nothing was sent.
@@ -87,10 +87,10 @@ def run(
     return _runtime.run(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
             generate_audio=generate_audio,
-            prompt=prompt,
         ),
     )
 
@@ -99,19 +99,19 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4", "21:9", "adaptive"] | None = None,
     duration: int | None = None,
     generate_audio: bool | None = None,
-    prompt: str,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
             generate_audio=generate_audio,
-            prompt=prompt,
         ),
     )
 
@@ -120,19 +120,19 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4", "21:9", "adaptive"] | None = None,
     duration: int | None = None,
     generate_audio: bool | None = None,
-    prompt: str,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
             generate_audio=generate_audio,
-            prompt=prompt,
         ),
     )
 
@@ -141,18 +141,18 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4", "21:9", "adaptive"] | None = None,
     duration: int | None = None,
     generate_audio: bool | None = None,
-    prompt: str,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             duration=duration,
             generate_audio=generate_audio,
-            prompt=prompt,
         ),
     )

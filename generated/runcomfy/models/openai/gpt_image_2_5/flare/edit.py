@@ -66,13 +66,13 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
+    images: Sequence[str],
+    prompt: str,
     aspect_ratio: Literal[
         "1:1", "3:2", "2:3", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9", "2:1", "1:2", "3:1", "1:3", "9:21"
     ]
     | None = None,
-    images: Sequence[str],
     output_format: Literal["png", "jpeg", "webp"] | None = None,
-    prompt: str,
     quality: Literal["low", "medium", "high", "xhigh", "max"] | None = None,
     resolution: Literal["1k", "2k", "4k"] | None = None,
 ) -> Output:
@@ -81,10 +81,10 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        aspect_ratio: Aspect ratio. Sample: "3:4".
         images: Images. URLs of images. From 1 to 16 items.
-        output_format: Output format. Sample: "png".
         prompt: Prompt.
+        aspect_ratio: Aspect ratio. Sample: "3:4".
+        output_format: Output format. Sample: "png".
         quality: Quality. Sample: "medium".
         resolution: Resolution. Sample: "1k".
 
@@ -100,10 +100,10 @@ def run(
     return _runtime.run(
         client,
         Input(
-            aspect_ratio=aspect_ratio,
             images=images,
-            output_format=output_format,
             prompt=prompt,
+            aspect_ratio=aspect_ratio,
+            output_format=output_format,
             quality=quality,
             resolution=resolution,
         ),
@@ -114,13 +114,13 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
+    images: Sequence[str],
+    prompt: str,
     aspect_ratio: Literal[
         "1:1", "3:2", "2:3", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9", "2:1", "1:2", "3:1", "1:3", "9:21"
     ]
     | None = None,
-    images: Sequence[str],
     output_format: Literal["png", "jpeg", "webp"] | None = None,
-    prompt: str,
     quality: Literal["low", "medium", "high", "xhigh", "max"] | None = None,
     resolution: Literal["1k", "2k", "4k"] | None = None,
 ) -> _runtime.Job[Output]:
@@ -128,10 +128,10 @@ def submit(
     return _runtime.submit(
         client,
         Input(
-            aspect_ratio=aspect_ratio,
             images=images,
-            output_format=output_format,
             prompt=prompt,
+            aspect_ratio=aspect_ratio,
+            output_format=output_format,
             quality=quality,
             resolution=resolution,
         ),
@@ -142,13 +142,13 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    images: Sequence[str],
+    prompt: str,
     aspect_ratio: Literal[
         "1:1", "3:2", "2:3", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9", "2:1", "1:2", "3:1", "1:3", "9:21"
     ]
     | None = None,
-    images: Sequence[str],
     output_format: Literal["png", "jpeg", "webp"] | None = None,
-    prompt: str,
     quality: Literal["low", "medium", "high", "xhigh", "max"] | None = None,
     resolution: Literal["1k", "2k", "4k"] | None = None,
 ) -> Output:
@@ -156,10 +156,10 @@ async def run_async(
     return await _runtime.run_async(
         client,
         Input(
-            aspect_ratio=aspect_ratio,
             images=images,
-            output_format=output_format,
             prompt=prompt,
+            aspect_ratio=aspect_ratio,
+            output_format=output_format,
             quality=quality,
             resolution=resolution,
         ),
@@ -170,13 +170,13 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    images: Sequence[str],
+    prompt: str,
     aspect_ratio: Literal[
         "1:1", "3:2", "2:3", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9", "2:1", "1:2", "3:1", "1:3", "9:21"
     ]
     | None = None,
-    images: Sequence[str],
     output_format: Literal["png", "jpeg", "webp"] | None = None,
-    prompt: str,
     quality: Literal["low", "medium", "high", "xhigh", "max"] | None = None,
     resolution: Literal["1k", "2k", "4k"] | None = None,
 ) -> _runtime.AsyncJob[Output]:
@@ -184,10 +184,10 @@ async def submit_async(
     return await _runtime.submit_async(
         client,
         Input(
-            aspect_ratio=aspect_ratio,
             images=images,
-            output_format=output_format,
             prompt=prompt,
+            aspect_ratio=aspect_ratio,
+            output_format=output_format,
             quality=quality,
             resolution=resolution,
         ),

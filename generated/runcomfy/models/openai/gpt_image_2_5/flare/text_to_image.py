@@ -67,12 +67,12 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal[
         "1:1", "3:2", "2:3", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9", "2:1", "1:2", "3:1", "1:3", "9:21"
     ]
     | None = None,
     output_format: Literal["png", "jpeg", "webp"] | None = None,
-    prompt: str,
     quality: Literal["low", "medium", "high", "xhigh", "max"] | None = None,
     resolution: Literal["1k", "2k", "4k"] | None = None,
 ) -> Output:
@@ -81,9 +81,9 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
+        prompt: Prompt.
         aspect_ratio: Aspect ratio. Sample: "1:1".
         output_format: Output format. Sample: "png".
-        prompt: Prompt.
         quality: Quality. Sample: "medium".
         resolution: Resolution. Sample: "1k".
 
@@ -99,9 +99,9 @@ def run(
     return _runtime.run(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             output_format=output_format,
-            prompt=prompt,
             quality=quality,
             resolution=resolution,
         ),
@@ -112,12 +112,12 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal[
         "1:1", "3:2", "2:3", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9", "2:1", "1:2", "3:1", "1:3", "9:21"
     ]
     | None = None,
     output_format: Literal["png", "jpeg", "webp"] | None = None,
-    prompt: str,
     quality: Literal["low", "medium", "high", "xhigh", "max"] | None = None,
     resolution: Literal["1k", "2k", "4k"] | None = None,
 ) -> _runtime.Job[Output]:
@@ -125,9 +125,9 @@ def submit(
     return _runtime.submit(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             output_format=output_format,
-            prompt=prompt,
             quality=quality,
             resolution=resolution,
         ),
@@ -138,12 +138,12 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal[
         "1:1", "3:2", "2:3", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9", "2:1", "1:2", "3:1", "1:3", "9:21"
     ]
     | None = None,
     output_format: Literal["png", "jpeg", "webp"] | None = None,
-    prompt: str,
     quality: Literal["low", "medium", "high", "xhigh", "max"] | None = None,
     resolution: Literal["1k", "2k", "4k"] | None = None,
 ) -> Output:
@@ -151,9 +151,9 @@ async def run_async(
     return await _runtime.run_async(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             output_format=output_format,
-            prompt=prompt,
             quality=quality,
             resolution=resolution,
         ),
@@ -164,12 +164,12 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
+    prompt: str,
     aspect_ratio: Literal[
         "1:1", "3:2", "2:3", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9", "2:1", "1:2", "3:1", "1:3", "9:21"
     ]
     | None = None,
     output_format: Literal["png", "jpeg", "webp"] | None = None,
-    prompt: str,
     quality: Literal["low", "medium", "high", "xhigh", "max"] | None = None,
     resolution: Literal["1k", "2k", "4k"] | None = None,
 ) -> _runtime.AsyncJob[Output]:
@@ -177,9 +177,9 @@ async def submit_async(
     return await _runtime.submit_async(
         client,
         Input(
+            prompt=prompt,
             aspect_ratio=aspect_ratio,
             output_format=output_format,
-            prompt=prompt,
             quality=quality,
             resolution=resolution,
         ),

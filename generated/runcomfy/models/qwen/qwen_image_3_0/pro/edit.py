@@ -61,10 +61,10 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
-    aspect_ratio: Literal["1:1", "16:9", "9:16", "4:3", "3:4"] | None = None,
-    enable_prompt_expansion: bool | None = None,
     image_urls: Sequence[str],
     prompt: str,
+    aspect_ratio: Literal["1:1", "16:9", "9:16", "4:3", "3:4"] | None = None,
+    enable_prompt_expansion: bool | None = None,
     resolution: Literal["1k", "2k"] | None = None,
     seed: int | None = None,
 ) -> Output:
@@ -73,10 +73,10 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        aspect_ratio: Aspect ratio. Sample: "1:1".
-        enable_prompt_expansion: Enable prompt expansion. Sample: true.
         image_urls: Image urls. URLs of images. From 1 to 3 items.
         prompt: Prompt.
+        aspect_ratio: Aspect ratio. Sample: "1:1".
+        enable_prompt_expansion: Enable prompt expansion. Sample: true.
         resolution: Resolution. Sample: "2k".
         seed: Seed. Sample: -1.
 
@@ -92,10 +92,10 @@ def run(
     return _runtime.run(
         client,
         Input(
-            aspect_ratio=aspect_ratio,
-            enable_prompt_expansion=enable_prompt_expansion,
             image_urls=image_urls,
             prompt=prompt,
+            aspect_ratio=aspect_ratio,
+            enable_prompt_expansion=enable_prompt_expansion,
             resolution=resolution,
             seed=seed,
         ),
@@ -106,10 +106,10 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
-    aspect_ratio: Literal["1:1", "16:9", "9:16", "4:3", "3:4"] | None = None,
-    enable_prompt_expansion: bool | None = None,
     image_urls: Sequence[str],
     prompt: str,
+    aspect_ratio: Literal["1:1", "16:9", "9:16", "4:3", "3:4"] | None = None,
+    enable_prompt_expansion: bool | None = None,
     resolution: Literal["1k", "2k"] | None = None,
     seed: int | None = None,
 ) -> _runtime.Job[Output]:
@@ -117,10 +117,10 @@ def submit(
     return _runtime.submit(
         client,
         Input(
-            aspect_ratio=aspect_ratio,
-            enable_prompt_expansion=enable_prompt_expansion,
             image_urls=image_urls,
             prompt=prompt,
+            aspect_ratio=aspect_ratio,
+            enable_prompt_expansion=enable_prompt_expansion,
             resolution=resolution,
             seed=seed,
         ),
@@ -131,10 +131,10 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    aspect_ratio: Literal["1:1", "16:9", "9:16", "4:3", "3:4"] | None = None,
-    enable_prompt_expansion: bool | None = None,
     image_urls: Sequence[str],
     prompt: str,
+    aspect_ratio: Literal["1:1", "16:9", "9:16", "4:3", "3:4"] | None = None,
+    enable_prompt_expansion: bool | None = None,
     resolution: Literal["1k", "2k"] | None = None,
     seed: int | None = None,
 ) -> Output:
@@ -142,10 +142,10 @@ async def run_async(
     return await _runtime.run_async(
         client,
         Input(
-            aspect_ratio=aspect_ratio,
-            enable_prompt_expansion=enable_prompt_expansion,
             image_urls=image_urls,
             prompt=prompt,
+            aspect_ratio=aspect_ratio,
+            enable_prompt_expansion=enable_prompt_expansion,
             resolution=resolution,
             seed=seed,
         ),
@@ -156,10 +156,10 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    aspect_ratio: Literal["1:1", "16:9", "9:16", "4:3", "3:4"] | None = None,
-    enable_prompt_expansion: bool | None = None,
     image_urls: Sequence[str],
     prompt: str,
+    aspect_ratio: Literal["1:1", "16:9", "9:16", "4:3", "3:4"] | None = None,
+    enable_prompt_expansion: bool | None = None,
     resolution: Literal["1k", "2k"] | None = None,
     seed: int | None = None,
 ) -> _runtime.AsyncJob[Output]:
@@ -167,10 +167,10 @@ async def submit_async(
     return await _runtime.submit_async(
         client,
         Input(
-            aspect_ratio=aspect_ratio,
-            enable_prompt_expansion=enable_prompt_expansion,
             image_urls=image_urls,
             prompt=prompt,
+            aspect_ratio=aspect_ratio,
+            enable_prompt_expansion=enable_prompt_expansion,
             resolution=resolution,
             seed=seed,
         ),

@@ -90,8 +90,8 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
-    prompt: str | None = None,
     field_62_image: str,
+    prompt: str | None = None,
     field_68_image: str | None = None,
     class_: str | None = None,
     from_: str | None = None,
@@ -117,8 +117,8 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        prompt: Prompt.
         field_62_image: 62 image. URL of an image. Sent as '62_image'.
+        prompt: Prompt.
         field_68_image: 68 image. URL of an image. Sent as '68_image'.
         class_: Class. Sent as 'class'.
         from_: From. Sent as 'from'.
@@ -151,8 +151,8 @@ def run(
     return _runtime.run(
         client,
         Input(
-            prompt=prompt,
             field_62_image=field_62_image,
+            prompt=prompt,
             field_68_image=field_68_image,
             class_=class_,
             from_=from_,
@@ -180,8 +180,8 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
-    prompt: str | None = None,
     field_62_image: str,
+    prompt: str | None = None,
     field_68_image: str | None = None,
     class_: str | None = None,
     from_: str | None = None,
@@ -206,8 +206,8 @@ def submit(
     return _runtime.submit(
         client,
         Input(
-            prompt=prompt,
             field_62_image=field_62_image,
+            prompt=prompt,
             field_68_image=field_68_image,
             class_=class_,
             from_=from_,
@@ -235,8 +235,8 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    prompt: str | None = None,
     field_62_image: str,
+    prompt: str | None = None,
     field_68_image: str | None = None,
     class_: str | None = None,
     from_: str | None = None,
@@ -261,8 +261,8 @@ async def run_async(
     return await _runtime.run_async(
         client,
         Input(
-            prompt=prompt,
             field_62_image=field_62_image,
+            prompt=prompt,
             field_68_image=field_68_image,
             class_=class_,
             from_=from_,
@@ -290,8 +290,8 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    prompt: str | None = None,
     field_62_image: str,
+    prompt: str | None = None,
     field_68_image: str | None = None,
     class_: str | None = None,
     from_: str | None = None,
@@ -316,8 +316,8 @@ async def submit_async(
     return await _runtime.submit_async(
         client,
         Input(
-            prompt=prompt,
             field_62_image=field_62_image,
+            prompt=prompt,
             field_68_image=field_68_image,
             class_=class_,
             from_=from_,
