@@ -18,6 +18,7 @@ from runcomfy import AsyncClient, Client
 from runcomfy.sandbox import Sandbox
 from runcomfy_codegen.pipeline import build
 from runcomfy_codegen.tree import write
+from workshop import Workshop
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 REFERENCE = REPOSITORY.parent / "shared"
@@ -140,6 +141,22 @@ def module(packages: Path) -> Any:
         return importlib.import_module(f"golden_{case.replace('-', '_')}.models.{path}")
 
     return module
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The module of a schema: ``made({"properties": …})``, or of an entry with further keys."""
+    folder = tmp_path_factory.mktemp("made")
+    workshop = Workshop(folder, "made_for_tests")
+    sys.path.insert(0, str(folder))
+
+    def made(input_schema: Any, **entry: Any) -> Any:
+        modules, problems = workshop.modules([{**entry, "input_schema": input_schema}])
+        assert problems == []
+        return modules[0]
+
+    yield made
+    sys.path.remove(str(folder))
 
 
 def sent(request: Any) -> dict[str, Any]:

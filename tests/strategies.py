@@ -1,6 +1,5 @@
 """Hypothesis strategies: schemas as an enemy would write them, and schemas of the dialect with bodies that fit them."""
 
-import json
 from typing import Any
 
 from hypothesis import strategies as st
@@ -225,8 +224,3 @@ def _some(draw: st.DrawFn, limits: dict[str, Any]) -> dict[str, Any]:
 
 
 inputs_and_bodies = _object(0)
-
-
-def as_written(entry: Any) -> Any:
-    """An entry after its way through a file: what JSON cannot say is gone."""
-    return json.loads(json.dumps(entry))

@@ -8,54 +8,19 @@ import importlib
 import json
 import sys
 from collections.abc import Iterator
-from itertools import count
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from runcomfy import Client, InsufficientBalanceError, UnprocessableEntityError
+from runcomfy.sandbox import Sandbox
 from runcomfy.sandbox._catalog import Model
-from runcomfy_codegen.errors import Problem
-from runcomfy_codegen.load import ModelSchema
-from runcomfy_codegen.pipeline import print_package, understand
-from strategies import CANARY, as_written, hostile_entries, inputs_and_bodies, json_values
+from strategies import CANARY, hostile_entries, inputs_and_bodies, json_values
 from test_typing import reported
-
-
-class Workshop:
-    """A package that grows by the models of each example, and stays importable."""
-
-    def __init__(self, folder: Path, package: str) -> None:
-        self._folder = folder
-        self._package = package
-        self._numbers = count()
-
-    def modules(self, entries: list[Any]) -> tuple[list[Any], list[Problem]]:
-        """The imported modules of some schemas, None for a refused one, and all that is wrong with those."""
-        example = f"e{next(self._numbers)}"
-        schemas = [
-            ModelSchema(f"{example}/m{index}", f"schemas/{example}/m{index}.json", as_written(entry))
-            for index, entry in enumerate(entries)
-        ]
-        understood = understand(schemas)
-        tree = print_package(understood.modules, self._package)
-        new = {path: text for path, text in tree.items() if f"/{example}/" in path}
-        if not (self._folder / self._package).exists():
-            new = tree
-        for path, text in new.items():
-            (self._folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (self._folder / path).write_bytes(text.encode())
-        importlib.invalidate_caches()
-        made = {
-            module.model.model_id: importlib.import_module(f"{self._package}.models.{'.'.join(module.path)}")
-            for module in understood.modules
-        }
-        return [made.get(schema.model_id) for schema in schemas], understood.problems
-
-    @property
-    def models(self) -> Path:
-        return self._folder / self._package / "models"
+from workshop import Workshop, as_written
 
 
 @pytest.fixture
@@ -83,6 +48,10 @@ def test_an_enemys_schema_is_refused_or_harmless(workshop: Workshop) -> None:
 
     check()
     assert reported("mypy", workshop.models) == []
+    with Sandbox(workshop.schemas) as sandbox, Client(base_url=sandbox.base_url, token=sandbox.token) as client:
+        for model_id in sandbox.models:
+            with suppress(UnprocessableEntityError, InsufficientBalanceError):
+                assert "output" in client.run(model_id, {}).raw
 
 
 def test_what_fits_a_schema_is_sent_exactly(workshop: Workshop) -> None:

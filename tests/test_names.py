@@ -76,8 +76,8 @@ def test_the_names_of_fields(wires: list[str], names: list[str]) -> None:
     assert all(name.isidentifier() and not keyword.iskeyword(name) for name in names)
 
 
-def test_every_member_of_a_pydantic_model_is_reserved() -> None:
-    members = {name for name in dir(BaseModel) if not name.startswith("_")}
+def test_every_member_of_a_pydantic_model_and_its_class_is_reserved() -> None:
+    members = {name for name in (*dir(BaseModel), *dir(type(BaseModel))) if not name.startswith("_")}
 
     assert members <= RESERVED_FIELDS
 

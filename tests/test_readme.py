@@ -61,7 +61,7 @@ def test_the_schema_of_the_readme_makes_a_model(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "generated")}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
 
-    assert done.stdout == "prompt='p' strength=1.0\n"
+    assert done.stdout == "prompt='p' strength=1\n"
 
 
 def test_it_says_that_the_project_is_not_runcomfys_own() -> None:

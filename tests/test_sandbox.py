@@ -156,6 +156,90 @@ def test_no_schema_and_no_input_makes_it_fail(tmp_path: Path) -> None:
             assert call(sandbox, "GET", path).status_code == 200
 
 
+TEXT = {"type": "string"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "fine", "wrong"),
+    [
+        ({"type": "string", "pattern": "^a{0,4294967296}$"}, ["a", "b"], [5]),
+        ({"type": "string", "pattern": "^(a+)+$"}, ["a" * 40], ["a" * 40 + "!"]),
+        ({"$ref": "#/$defs/T", "nullable": True}, [None, "a"], [5]),
+        ({"allOf": [{"$ref": "#/$defs/T"}], "nullable": True}, [None, "a"], [5]),
+        ({"const": "x", "nullable": True}, [None, "x"], ["y"]),
+        (
+            {"type": "array", "prefixItems": [TEXT, {"type": "integer"}], "items": {"type": "boolean"}},
+            [["a", 1, True]],
+            [5],
+        ),
+        ({"$ref": "#/components/schemas/Size"}, [{"width": 0.5}], [{"width": "x"}]),
+        ({"$ref": "#/input_schema/$defs/T"}, ["a"], [5]),
+        ({"type": "integer", "enum": ["5", "6"]}, ["5"], [5]),
+        ({"type": "array", "enum": ["a", "b"]}, [["a"]], [["c"]]),
+        ({"type": "integer", "minimum": 0, "exclusiveMinimum": True}, [1], [0]),
+        ({"type": "string", "minimum": "x", "maxLength": -1, "pattern": 5}, ["a"], [5]),
+        ({"type": "number", "maximum": 10**400}, [1], ["x"]),
+        ({"$ref": "#/nowhere"}, ["anything"], []),
+        ({"$ref": "http://127.0.0.1:9/x.json"}, ["anything"], []),
+        ({"$ref": "#/$defs/loop"}, ["anything"], []),
+        ({"required": True, "type": "string"}, ["a"], [5]),
+        ({"type": "nonsense"}, [5], []),
+    ],
+)
+def test_every_construct_is_checked_as_json_schema_says(tmp_path: Path, schema: Any, fine: Any, wrong: Any) -> None:
+    entry = {
+        "input_schema": {"properties": {"a": schema}, "$defs": {"T": TEXT, "loop": {"$ref": "#/$defs/loop"}}},
+        "components": {"schemas": {"Size": {"type": "object", "properties": {"width": {"type": "float"}}}}},
+    }
+    (tmp_path / "model.json").write_text(json.dumps(entry))
+    with Sandbox(tmp_path) as sandbox:
+        answers = [call(sandbox, "POST", "/v1/models/model", json={"a": value}) for value in (*fine, *wrong)]
+
+    assert [answer.status_code for answer in answers] == [200] * len(fine) + [422] * len(wrong)
+
+
+def test_no_key_of_an_entry_makes_it_fail(tmp_path: Path) -> None:
+    entry = {"input_schema": {}, "categories": 5, "base_price_usd": 10**400, "kind": [], "display_name": 5}
+    (tmp_path / "model.json").write_text(json.dumps(entry))
+    (tmp_path / ".vscode").mkdir()
+    (tmp_path / ".vscode/settings.json").write_text("{}")
+    with Sandbox(tmp_path) as sandbox:
+        assert sandbox.models == ["model"]
+        assert "image" in output_of(sandbox, "model", {})
+        for path in ("/v1/models?category=x", "/v1/models?search=x&kind=y", "/v1/models/categories"):
+            assert call(sandbox, "GET", path).status_code == 200
+
+
+IMAGE = {"type": "object", "properties": {"image": TEXT}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "shape"),
+    [
+        ({"output": TEXT}, "https"),
+        ({"output": {"type": "array", "items": TEXT}}, ["https"]),
+        ({"output": IMAGE, "title": "x"}, {"image": "https"}),
+        ({"type": "object", "properties": {"status": TEXT, "output": IMAGE}}, {"image": "https"}),
+        ({"$ref": "#/$defs/R", "$defs": {"R": {"properties": {"output": IMAGE}}}}, {"image": "https"}),
+        ({"anyOf": [IMAGE, TEXT]}, {"image": "https"}),
+        ({"output": {"properties": {"image": IMAGE}}}, {"image": {"image": "https"}}),
+        ({"output": {"properties": {"loop": {"$ref": "#/output"}}}}, None),
+        ({"output": True}, "https"),
+    ],
+)
+def test_an_output_has_the_shape_of_its_schema(tmp_path: Path, schema: Any, shape: Any) -> None:
+    (tmp_path / "model.json").write_text(json.dumps({"input_schema": {}, "output_schema": schema}))
+    with Sandbox(tmp_path) as sandbox:
+        output = output_of(sandbox, "model", {})
+
+    def shaped(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: shaped(part) for key, part in value.items()}
+        return [shaped(part) for part in value] if isinstance(value, list) else "https"
+
+    assert shape is None or shaped(output) == shape
+
+
 @pytest.mark.parametrize("content", [None, "{", "[]", '{"input_schema": 5}'])
 def test_a_folder_that_cannot_be_served_is_named(tmp_path: Path, content: str | None) -> None:
     folder = tmp_path / "schemas"

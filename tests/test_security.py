@@ -116,6 +116,7 @@ def test_no_keyword_of_a_vendor_reaches_the_code(tmp_path: Path, keywords: dict[
         "secret.json#/a",
         "http://127.0.0.1:9/x.json",
         "#name",
+        f"#/properties/b/anyOf/{'1' * 5_000}",
         "#/nowhere",
         "",
         5,
@@ -123,7 +124,9 @@ def test_no_keyword_of_a_vendor_reaches_the_code(tmp_path: Path, keywords: dict[
 )
 def test_no_reference_leaves_the_document(tmp_path: Path, reference: Any) -> None:
     (tmp_path / "secret.json").write_text('{"a": {"type": "string"}}')
-    add_schema(tmp_path, "acme/model", {"input_schema": {"properties": {"a": {"$ref": reference}}}})
+    add_schema(
+        tmp_path, "acme/model", {"input_schema": {"properties": {"b": {"anyOf": [{}]}, "a": {"$ref": reference}}}}
+    )
 
     done = codegen("generate", cwd=tmp_path)
 
@@ -186,6 +189,12 @@ def test_no_pattern_hangs(tmp_path: Path, pattern: str) -> None:
     assert subprocess.run([sys.executable, "-c", program], env=environment, check=False).returncode == 0
 
 
+def test_an_id_may_have_signs_newer_than_this_python(tmp_path: Path) -> None:
+    add_schema(tmp_path, "acme/\U0001fae8")
+
+    assert codegen("generate", cwd=tmp_path).returncode == 0
+
+
 @pytest.mark.parametrize("model_id", ["a\\b", "a\x07b", "a\u2028b"])
 def test_an_id_with_signs_that_no_path_has_is_an_error(tmp_path: Path, model_id: str) -> None:
     add_schema(tmp_path, f"acme/{model_id}")
@@ -196,7 +205,9 @@ def test_an_id_with_signs_that_no_path_has_is_an_error(tmp_path: Path, model_id:
     assert "cannot be a model id" in done.stderr
 
 
-@pytest.mark.parametrize("path", ["../../x", "/etc/x", "a..b", "a/b", "A.b", "", "os.path\n", ".", 5, "a.import"])
+@pytest.mark.parametrize(
+    "path", ["../../x", "/etc/x", "a..b", "a/b", "A.b", "", "os.path\n", ".", 5, "a.import", "a" * 300]
+)
 def test_no_python_path_leaves_the_package(tmp_path: Path, path: Any) -> None:
     add_schema(tmp_path, "acme/model", {**SCHEMA, "python_path": path})
 

@@ -23,11 +23,10 @@ _HOMES = {
     "Sequence": "collections.abc",
     "Field": "pydantic",
     "StrictBool": "pydantic",
-    "StrictFloat": "pydantic",
     "StrictInt": "pydantic",
     "StrictStr": "pydantic",
 }
-_PLAIN = {"StrictBool": "bool", "StrictFloat": "float", "StrictInt": "int", "StrictStr": "str"}
+_PLAIN = {"StrictBool": "bool", "StrictInt": "int", "StrictStr": "str", "_runtime.Number": "float"}
 
 
 @dataclass(frozen=True)
@@ -139,25 +138,36 @@ class _HandedOn:
         check = _check(schema) if self._is_input else None
         if check is None:
             return known
+        if known.get("type") == "number":
+            known.pop("multipleOf", None)
         name = f"X{len(self.checked)}"
         self.checked[name], self.checks[name] = known, check
         return {"$ref": f"#/$defs/{name}"}
 
 
-_OURS = {"description", "default", "media", "class", "values", "uniqueItems"}
+_OURS = {"description", "default", "media", "class", "values", "patterns", "uniqueItems"}
 
 
 def _check(schema: Plain) -> str | None:
-    """The runtime's part of a type, as an expression."""
+    """The runtime's part of a type, as expressions."""
+    found = []
     if "media" in schema:
         kind, rules = schema["media"]["kind"], schema["media"]["rules"]
         made = "".join(
             f"_runtime.MediaRule({', '.join(literal(part) for part in rule if part != '')}), " for rule in rules
         )
-        return f"_runtime.Media({literal(kind)}{f', ({made})' if made else ''})"
+        found.append(f"_runtime.Media({literal(kind)}{f', ({made})' if made else ''})")
+    if schema.get("type") == "number" and "multipleOf" in schema:
+        found.append(f"_runtime.multiple_of({literal(schema['multipleOf'])})")  # 0.3 of 0.1, though not in binary
+    if "patterns" in schema:
+        found.append(f"_runtime.matching({', '.join(map(literal, schema['patterns']))})")
     if "values" in schema:
-        return f"_runtime.one_of({', '.join(map(literal, schema['values']))})"
-    return "_runtime.unique" if "uniqueItems" in schema else None
+        found.append(f"_runtime.one_of({', '.join(map(literal, schema['values']))})")
+    if "uniqueItems" in schema:
+        found.append("_runtime.unique")
+    if schema.get("type") == "array" and not {"type", "enum", "anyOf", "$ref"} & schema["items"].keys():
+        found.append("_runtime.no_text")  # pydantic takes a string for a sequence of anything
+    return ", ".join(found) or None
 
 
 @lru_cache(maxsize=256)
@@ -224,21 +234,26 @@ def _annotated(annotation: ast.expr, check: str) -> ast.expr:
 
 def _with_alias(annotation: ast.expr, alias: str | None) -> str:
     """``Annotated[StrictInt, Field(ge=0)]`` -> ``Annotated[StrictInt, Field(ge=0, alias='62_steps')]``."""
-    text = _text(annotation)
     if alias is None:
-        return text
+        return _text(annotation)
+    type_, parts = annotation, []
     match annotation:
-        case ast.Subscript(value=ast.Name(id="Annotated"), slice=ast.Tuple(elts=[type_, ast.Call() as field])):
-            known = [
-                *(f"{keyword.arg}={_text(keyword.value)}" for keyword in field.keywords),
-                f"alias={literal(alias)}",
-            ]
-            return f"Annotated[{_text(type_)}, Field({', '.join(known)})]"
-    return f"Annotated[{text}, Field(alias={literal(alias)})]"
+        case ast.Subscript(value=ast.Name(id="Annotated"), slice=ast.Tuple(elts=[first, *others])):
+            type_, parts = first, others
+    fields = [part for part in parts if isinstance(part, ast.Call) and _text(part.func) == "Field"]
+    checks = "".join(f"{_text(part)}, " for part in parts if part not in fields)
+    known = [f"{keyword.arg}={_text(keyword.value)}" for field in fields for keyword in field.keywords]
+    return f"Annotated[{_text(type_)}, {checks}Field({', '.join([*known, f'alias={literal(alias)}'])})]"
 
 
 class _Exact(ast.NodeTransformer):
-    """``Literal[5, 10]`` -> ``Annotated[Literal[5, 10], _runtime.exact]``; pydantic alone would take 5.0 for 5."""
+    """``Literal[5, 10]`` -> ``Annotated[Literal[5, 10], _runtime.exact]``: pydantic alone would take 5.0 for 5.
+
+    ``StrictFloat`` -> ``_runtime.Number``: pydantic alone would make 5 a 5.0.
+    """
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return _expression("_runtime.Number") if node.id == "StrictFloat" else node
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         if not (isinstance(node.value, ast.Name) and node.value.id == "Literal"):
@@ -277,6 +292,9 @@ class _Plain(ast.NodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> ast.Name:
         return ast.Name(_PLAIN.get(node.id, node.id), node.ctx)
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.Name:
+        return ast.Name(_PLAIN[ast.unparse(node)], node.ctx)
 
 
 def _plain(annotation: ast.expr) -> str:

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from .plain import NULL, Plain, options
+from .plain import NULL, Plain, options, patterns
 
 _MEDIA = {
     "image": ("URL of an image.", "URLs of images."),
@@ -83,7 +83,7 @@ def _limits(plain: Plain) -> list[str]:
         f"A multiple of {_number(plain['multipleOf'])}." if "multipleOf" in plain else "",
         f"One of {', '.join(map(_number, plain['values']))}." if "values" in plain else "",
         _range(plain.get("minLength"), plain.get("maxLength"), "character"),
-        _pattern(plain.get("pattern", "")),
+        *map(_pattern, patterns(plain)),
         _range(plain.get("minItems"), plain.get("maxItems"), "item"),
         "No item twice." if "uniqueItems" in plain else "",
     ]

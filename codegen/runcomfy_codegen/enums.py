@@ -3,7 +3,8 @@
 from typing import Any
 
 from .errors import Place, Report
-from .plain import NULL, Plain, fitting, key, union
+from .limits import limits
+from .plain import NULL, Plain, fits, fitting, key, union
 
 _LITERAL_INTEGERS = range(-(2**63), 2**63)
 """Type checkers know no Literal beyond 64 bits."""
@@ -11,7 +12,7 @@ _LITERAL_INTEGERS = range(-(2**63), 2**63)
 
 def enum(schema: dict[str, Any], kinds: list[str], at: Place, report: Report) -> Plain | None:
     """The values of an ``enum`` or a ``const``, or None where none of them is a scalar."""
-    values = _scalars(schema, at, report)
+    values = _scalars(schema, kinds, at, report)
     if not values:
         return None
     at = (*at, "enum")
@@ -19,6 +20,7 @@ def enum(schema: dict[str, Any], kinds: list[str], at: Place, report: Report) ->
     fine = set(map(key, fitting(values, typed)))
     if wrong := [value for value in values if value is not None and key(value) not in fine]:
         report.note(at, f"has {wrong[0]!r}, which is not of the declared type; the enum decides")
+    values = _within_limits(schema, values, at, report)
     folded = [value.casefold() for value in values if isinstance(value, str)]
     if len(set(folded)) < len(folded):
         report.note(at, "has values that differ only in case; all are kept")
@@ -31,17 +33,33 @@ def enum(schema: dict[str, Any], kinds: list[str], at: Place, report: Report) ->
     if beyond:
         kind = "integer" if all(isinstance(value, int) for value in beyond) else "number"
         alternatives.append({"type": kind, "values": beyond})
-    if None in values or ("null" in kinds and "enum" not in schema):
+    if None in values:
         alternatives.append(NULL)
     return union(alternatives)
 
 
-def _scalars(schema: dict[str, Any], at: Place, report: Report) -> list[Any]:
+def _within_limits(schema: dict[str, Any], values: list[Any], at: Place, report: Report) -> list[Any]:
+    """The values that keep the limits beside the enum; all of them, where none does."""
+    kinds = {bool: "boolean", int: "integer", float: "number", str: "string"}
+    limited = {kind: {"type": kind, **limits(schema, kind, at[:-1], report)} for kind in kinds.values()}
+    kept = [value for value in values if value is None or fits(value, limited[kinds[type(value)]])]
+    if kept and len(kept) < len(values):
+        report.note(at, "has values that break the limits beside it; they are left out")
+    elif len(kept) < len(values):
+        report.note(at, "has no value that keeps the limits beside it; those are not checked")
+    return kept or values
+
+
+def _scalars(schema: dict[str, Any], kinds: list[str], at: Place, report: Report) -> list[Any]:
     keyword = "enum" if "enum" in schema else "const"
     declared = schema["enum"] if keyword == "enum" else [schema["const"]]
     at = (*at, keyword)
     if not isinstance(declared, list) or not declared:
         report.fail(at, "is not a list of values")
+    if "integer" in kinds and "number" not in kinds:  # JSON writes 5 and 5.0 for the same
+        declared = [int(value) if isinstance(value, float) and value == int(value) else value for value in declared]
+    if "enum" in schema and "const" in schema:
+        declared = [value for value in declared if value == schema["const"]] or report.fail(at, "has not the const")
     kept: list[Any] = []
     seen: set[tuple[bool, object]] = set()
     for index, value in enumerate(declared):

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NoReturn
 
+from .literals import escaped
+
 Place = tuple[str | int, ...]
 """Where something stands in a file: the parts of a JSON pointer."""
 
@@ -24,8 +26,7 @@ class Problem:
         """One line: file, place, severity, reason."""
         file = f"{self.file}:{self.position}" if self.position else self.file
         text = ": ".join(filter(None, (file, self.pointer, severity, self.reason)))
-        # A schema may hold line breaks, signs that steer a terminal, and half surrogate pairs.
-        return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+        return escaped(text)  # a schema may hold line breaks, signs that steer a terminal, and half surrogate pairs
 
     def __str__(self) -> str:
         return self.text()

@@ -1,5 +1,6 @@
 """The limits of a published schema: which say something about which type, and whether they can be read."""
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from math import isfinite
@@ -14,6 +15,10 @@ _LARGEST_COUNT = 2**31 - 1
 """More characters or items than anybody can send; some Pythons cannot count beyond."""
 
 
+_OTHER_MEANING = re.compile(r"&&|--|~~|\[[^\]]*\[|\\[<>Az]")
+"""What the engine that checks inputs reads in its own way: sets of signs, and marks of beginnings and ends."""
+
+
 def limits(schema: dict[str, Any], kind: str, at: Place, report: Report) -> dict[str, Any]:
     """The limits of a value of one type. What says nothing about the type is left out."""
     read = _READERS.get(kind, {})
@@ -25,10 +30,9 @@ def limits(schema: dict[str, Any], kind: str, at: Place, report: Report) -> dict
     return {keyword: value for keyword, value in found.items() if value is not None}
 
 
-def ignored(schema: dict[str, Any], kinds: list[str]) -> list[str]:
-    """The limits in a schema that say nothing about any of its types."""
-    heard = {keyword for kind in kinds for keyword in _READERS.get(kind, {})}
-    return [keyword for keyword in schema if keyword in KEYWORDS and keyword not in heard]
+def keywords(kind: str) -> set[str]:
+    """The limits that say something about one type."""
+    return set(_READERS.get(kind, ()))
 
 
 def matches(pattern: str, value: str) -> bool:
@@ -48,6 +52,9 @@ def _engine(pattern: str) -> SchemaValidator:
 def _pattern(value: object, at: Place, report: Report) -> str | None:
     if not isinstance(value, str):
         report.fail(at, "is not a string")
+    if _OTHER_MEANING.search(value):
+        report.note(at, "has signs that not every engine reads the same; left to the API")
+        return None
     try:  # the engine that will check inputs against it; look-arounds are beyond it
         _engine(value)
     except CoreSchemaError as error:
@@ -108,5 +115,5 @@ _READERS: dict[str, dict[str, Callable[[object, Place, Report], Any]]] = {
     "string": {"minLength": _count, "maxLength": _count, "pattern": _pattern},
     "array": {"minItems": _count, "maxItems": _count, "uniqueItems": _flag},
 }
-KEYWORDS = {keyword: kind for kind, readers in _READERS.items() for keyword in readers}
-"""Every limit, and the type that it implies where a schema names none; of a number, any."""
+IMPLIED = {keyword: kind for kind, readers in _READERS.items() for keyword in readers}
+"""The type that each limit speaks of, where a schema names none."""

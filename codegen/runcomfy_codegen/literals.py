@@ -18,6 +18,16 @@ def literal(value: object) -> str:
     return ascii(value) if isinstance(value, str) and not (is_known(value) and value.isprintable()) else repr(value)
 
 
+def escaped(text: str) -> str:
+    """A text for a terminal: its line breaks, and signs that steer or cannot be printed, are spelled out."""
+    return _UNPRINTABLE.sub(lambda sign: ascii(sign[0])[1:-1], text)
+
+
+def is_printable(text: str) -> bool:
+    """Whether all of a text can be seen."""
+    return not _UNPRINTABLE.search(text)
+
+
 def is_known(text: str) -> bool:
     """Whether every version of Python has the same opinion of all the signs in a text.
 

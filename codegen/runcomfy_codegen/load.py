@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .errors import Problem, SchemaError, pointer
+from .literals import is_printable
 
 MAX_BYTES = 4 * 1024 * 1024
 
@@ -88,7 +89,7 @@ def _read(path: Path, source: str, model_id: str) -> ModelSchema:
         raise SchemaError(
             Problem(source, "/model_id", f"is {entry['model_id']!r}, but the file's path says {model_id!r}")
         )
-    if any(segment in (".", "..") or "\\" in segment or not segment.isprintable() for segment in model_id.split("/")):
+    if any(segment in (".", "..") or "\\" in segment or not is_printable(segment) for segment in model_id.split("/")):
         raise SchemaError(Problem(source, "", f"{model_id!r} cannot be a model id"))
     return ModelSchema(model_id, source, entry)
 

@@ -39,13 +39,18 @@ _PYDANTIC_MEMBERS = frozenset(
     " model_fields_set model_json_schema model_parametrized_name model_post_init model_rebuild model_validate"
     " model_validate_json model_validate_strings".split()
 )
+# Members of pydantic's metaclass, which are taken for the default of a field that has none.
+_METACLASS_MEMBERS = frozenset({"mro", "register"})
 # A field of such a name would hide the type that a later field's annotation means.
 _BUILTIN_TYPES = frozenset({"bool", "dict", "float", "int", "list", "str"})
 
+_LONGEST_PATH = 200
+"""Signs in a python_path; file systems have limits of their own."""
+
 RESERVED_SEGMENTS = _FUNCTIONS | _DEVICES | {"_runtime"}
 RESERVED_CLASSES = _CLASS_NAMES | _IMPORTED | {"False", "None", "True"}
-RESERVED_FIELDS = (
-    {"client", "cls", "self"} | _CLASS_NAMES | _IMPORTED | _RUNTIME_MEMBERS | _PYDANTIC_MEMBERS | _BUILTIN_TYPES
+RESERVED_FIELDS = frozenset({"client", "cls", "self"}).union(
+    *(_CLASS_NAMES, _IMPORTED, _BUILTIN_TYPES, _RUNTIME_MEMBERS, _PYDANTIC_MEMBERS, _METACLASS_MEMBERS)
 )
 
 
@@ -165,7 +170,7 @@ def _path(model: Model) -> tuple[str, ...]:
     if declared is None:
         return import_path(model.model_id)
     path = tuple(declared.split(".")) if isinstance(declared, str) else ()
-    if not path or any(not segment or _segment(segment) != segment for segment in path):
+    if not path or len(declared) > _LONGEST_PATH or any(not part or _segment(part) != part for part in path):
         reason = f'is {declared!r}; it takes lower-case names with dots: "vendor.model_two.edit"'
         raise SchemaError(Problem(model.source, "/python_path", reason))
     return path

@@ -7,13 +7,15 @@ schema says can reach datamodel-code-generator unseen.
 from dataclasses import dataclass
 from typing import Any
 
+from .docs import shortened
 from .errors import Place, Problem, Report, SchemaError
 from .load import GENERIC_OUTPUT_SCHEMA, ModelSchema
 from .plain import Plain, options, union
 from .reader import Reader
+from .references import resolve
 
-_ENVELOPE = {"request_id", "status", "created_at", "finished_at", "cost", "error"}
-"""What stands beside ``output`` in the body of a result."""
+_ENVELOPE = {"request_id", "status"}
+"""What tells the schema of a whole result from that of an output."""
 BARE_OUTPUT = "output"
 """The field of an output that is no object, but one string or list."""
 
@@ -49,8 +51,8 @@ def normalise(schema: ModelSchema) -> Model:
     return Model(
         model_id=schema.model_id,
         source=schema.source,
-        title=_text(entry.get("display_name")),
-        description=_text(entry.get("description")),
+        title=shortened(_text(entry.get("display_name"))),
+        description=shortened(_text(entry.get("description"))),
         price=_price(entry),
         input=input_,
         output=output,
@@ -64,7 +66,7 @@ def _root(
 ) -> Plain:
     reader = Reader(entry, at, is_input, report)
     try:
-        plain = reader.read(_object(schema), at)
+        plain = reader.root(_object(schema))
         objects = [option for option in options(plain) if _is_object(option)]
         others = [option for option in options(plain) if not _is_object(option) and option != {"type": "null"}]
         if is_input:
@@ -122,14 +124,28 @@ def _output_schema(entry: dict[str, Any]) -> tuple[object, Place]:
     The API's pages print it below one key ``output``; it may as well stand alone, or inside the schema of a result.
     """
     published = entry.get("output_schema") or GENERIC_OUTPUT_SCHEMA
-    if set(published) == {"output"}:
+    if "output" in published and not {"type", "properties", "$ref"} & published.keys():
         return published["output"], ("output_schema", "output")
-    members = published.get("properties")
-    if isinstance(members, dict) and "output" in members and members.keys() <= {"output", *_ENVELOPE}:
-        inner = members["output"]
-        if members.keys() > {"output"} or (isinstance(inner, dict) and "properties" in inner):
-            return inner, ("output_schema", "properties", "output")
+    whole, at = _pointed(entry, published, ("output_schema",))
+    members = whole.get("properties") if isinstance(whole, dict) else None
+    if isinstance(members, dict) and "output" in members:
+        inner, _ = _pointed(entry, members["output"], at)
+        alone = members.keys() == {"output"} and isinstance(inner, dict) and "properties" in inner
+        if alone or members.keys() & _ENVELOPE:
+            return members["output"], (*at, "properties", "output")
     return published, ("output_schema",)
+
+
+def _pointed(entry: dict[str, Any], schema: object, at: Place) -> tuple[object, Place]:
+    """What a reference refers to; anything else, and a reference to nowhere, is itself."""
+    for _ in range(10):
+        if not isinstance(schema, dict) or "$ref" not in schema:
+            break
+        try:
+            schema, at = resolve(schema["$ref"], entry, at, at, Report(""))
+        except SchemaError:  # the reader will tell
+            break
+    return schema, at
 
 
 def _text(value: object) -> str:

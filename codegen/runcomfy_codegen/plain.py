@@ -3,13 +3,13 @@
 A plain schema is JSON Schema of few words. It is one of
 
 - ``{}``: any value;
-- ``{"type": "string"}`` or another type, with its limits; an array always has ``items``; an object has ``properties``
-  and ``required``, or it is free of form;
+- ``{"type": "string"}`` or another type, with its limits; a string may have ``media`` (see `media`) and further
+  ``patterns``; an array always has ``items``; an object has ``properties`` and ``required``, or it is free of form;
 - ``{"enum": ["a", 5, true]}``: what a Python Literal can hold;
 - ``{"type": "number", "values": [0.5, 1]}``: an enum that a Literal cannot hold;
 - ``{"anyOf": […]}``: at least two of the above, one of them may be ``{"type": "null"}``;
 
-and may have ``description``, ``default``, ``media`` (see `media`) and ``class``, a name for its class.
+and may have ``description``, ``default`` and ``class``, a name for its class.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -24,7 +24,8 @@ Plain = dict[str, Any]
 MAX_ALTERNATIVES = 1_000
 """Beyond, combining combinations has no end."""
 NULL: Plain = {"type": "null"}
-WORDS = ("description", "default", "media", "class")
+WORDS = ("description", "default", "class")
+NUMBER_LIMITS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
 _PYTHON_TYPES = {"string": str, "boolean": bool, "array": list, "object": dict, "null": type(None)}
 
 
@@ -89,15 +90,23 @@ def key(value: object) -> tuple[bool, object]:
 
 
 def contradictory(plain: Plain) -> list[str]:
-    """The limits that no value can keep together."""
-    pairs = [("minLength", "maxLength"), ("minItems", "maxItems")]
-    pairs += [(low, high) for low in ("minimum", "exclusiveMinimum") for high in ("maximum", "exclusiveMaximum")]
-    for low, high in pairs:
-        if low in plain and high in plain:
-            empty = plain[low] > plain[high] or (plain[low] == plain[high] and "exclusive" in low + high)
-            if empty:
-                return [low, high]
-    return []
+    """The limits that no value can keep together; empty where some value can."""
+    for low, high in (("minLength", "maxLength"), ("minItems", "maxItems")):
+        if plain.get(low, 0) > plain.get(high, plain.get(low, 0)):
+            return [low, high]
+    found = [limit for limit in NUMBER_LIMITS if limit in plain]
+    least = [(Fraction(str(plain[limit])), limit != "minimum") for limit in found if "inimum" in limit]
+    most = [(Fraction(str(plain[limit])), limit != "maximum") for limit in found if "aximum" in limit]
+    if not least or not most:
+        return []
+    (low_value, low_open), (high_value, high_open) = max(least), min(most, key=lambda bound: (bound[0], not bound[1]))
+    step = Fraction(str(plain.get("multipleOf", int(plain.get("type") == "integer"))))
+    if not step:
+        empty = low_value > high_value or (low_value == high_value and (low_open or high_open))
+    else:
+        first = (floor(low_value / step) + 1 if low_open else ceil(low_value / step)) * step
+        empty = first > high_value or (first == high_value and high_open)
+    return found if empty else []
 
 
 def whole(plain: Plain) -> Plain:
@@ -115,6 +124,11 @@ def whole(plain: Plain) -> Plain:
     return {key: value for key, value in limits.items() if (key, value) != ("multipleOf", 1)}
 
 
+def patterns(plain: Plain) -> list[str]:
+    """All the patterns that a string has to match."""
+    return [*([plain["pattern"]] if "pattern" in plain else []), *plain.get("patterns", ())]
+
+
 def _bare(plain: Plain) -> Plain:
     return {key: value for key, value in plain.items() if key not in WORDS}
 
@@ -126,7 +140,13 @@ def _merged(one: Plain, other: Plain) -> Plain | None:
         return {"enum": [*one["enum"], *(value for value in other["enum"] if key(value) not in known)]}
     if "properties" in one and one.get("properties") == other.get("properties"):
         return {**one, "required": [name for name in one["required"] if name in other["required"]]}
-    return one if _bare(one) == _bare(other) else None
+    if _without_media(one) == _without_media(other):
+        return {**other, **one}
+    return None
+
+
+def _without_media(plain: Plain) -> Plain:
+    return {key: value for key, value in _bare(plain).items() if key != "media"}
 
 
 def _both(one: Plain, other: Plain) -> Plain | None:
@@ -136,6 +156,8 @@ def _both(one: Plain, other: Plain) -> Plain | None:
         for keyword in ("enum", "values"):
             if keyword in first:
                 values = fitting(first[keyword], second)
+                if keyword == "values" and second.get("type") == "integer":
+                    return {**first, "type": "integer", "values": list(map(int, values))} if values else None
                 return {**first, keyword: values} if values else None
     kinds = {one["type"], other["type"]}
     if len(kinds) > 1 and kinds != {"integer", "number"}:
@@ -146,6 +168,8 @@ def _both(one: Plain, other: Plain) -> Plain | None:
         merged[keyword] = _TIGHTER[keyword](one[keyword], other[keyword])
         if merged[keyword] is None:
             return None
+    if more := list(dict.fromkeys((*patterns(one), *patterns(other))))[1:]:
+        merged["patterns"] = more
     return whole(merged)
 
 
@@ -182,11 +206,11 @@ def _fits(value: object, plain: Plain) -> bool:
         return True
     if kind in ("integer", "number"):
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        return number and (kind == "number" or isinstance(value, int)) and all(_limits_kept(value, plain))
+        return number and (kind == "number" or _is_whole(value)) and all(_limits_kept(value, plain))
     if not isinstance(value, _PYTHON_TYPES[kind]):
         return False
     if isinstance(value, str):
-        return _within(len(value), plain, "Length") and ("pattern" not in plain or matches(plain["pattern"], value))
+        return _within(len(value), plain, "Length") and all(matches(pattern, value) for pattern in patterns(plain))
     if isinstance(value, list):
         return _within(len(value), plain, "Items") and all(fits(item, plain["items"]) for item in value)
     if isinstance(value, dict) and "properties" in plain:
@@ -195,6 +219,10 @@ def _fits(value: object, plain: Plain) -> bool:
             fits(part, known[name]) for name, part in value.items() if name in known
         )
     return True
+
+
+def _is_whole(value: Any) -> bool:
+    return bool(value == int(value))
 
 
 def _limits_kept(value: Any, plain: Plain) -> Iterator[bool]:

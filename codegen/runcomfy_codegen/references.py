@@ -1,5 +1,6 @@
 """``$ref``: where in the same document it leads. It never leads out of it: no file is read, no address is asked."""
 
+import re
 from typing import Any
 from urllib.parse import unquote
 
@@ -26,7 +27,7 @@ def resolve(
 
 def _follow(document: Any, steps: Place) -> object:
     for step in steps:
-        if isinstance(document, list) and str(step).isdecimal() and int(step) < len(document):
+        if isinstance(document, list) and re.fullmatch("[0-9]{1,6}", str(step)) and int(step) < len(document):
             document = document[int(step)]
         elif isinstance(document, dict) and step in document:
             document = document[step]

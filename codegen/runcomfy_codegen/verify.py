@@ -16,14 +16,17 @@ _ALLOWED = (
 )
 _IMPORTED = {
     "collections.abc": {"Mapping", "Sequence"},
-    "pydantic": {"Field", "StrictBool", "StrictFloat", "StrictInt", "StrictStr"},
+    "pydantic": {"Field", "StrictBool", "StrictInt", "StrictStr"},
     "typing": {"Annotated", "Any", "ClassVar", "Literal"},
 }
 _BUILTINS = {"bool", "dict", "float", "int", "list", "str"}
 _CONSTANTS = {"MODEL_ID", "__all__"}
-_CALLED_OF_RUNTIME = {"Endpoint", "Media", "MediaRule", "one_of", "run", "run_async", "submit", "submit_async"}
+_CALLED_OF_RUNTIME = {
+    *("Endpoint", "Media", "MediaRule", "matching", "multiple_of", "one_of"),
+    *("run", "run_async", "submit", "submit_async"),
+}
 _OF_RUNTIME = _CALLED_OF_RUNTIME | {
-    *("AsyncClient", "AsyncJob", "Client", "Job", "exact", "unique"),
+    *("AsyncClient", "AsyncJob", "Client", "Job", "Number", "exact", "no_text", "unique"),
     *("Input", "InputObject", "OpenInputObject", "Output", "OutputObject"),
 }
 _CALLED = {"Field", "Input", *(f"_runtime.{name}" for name in _CALLED_OF_RUNTIME)}

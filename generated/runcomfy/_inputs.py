@@ -8,17 +8,21 @@ Validation is pydantic's. The scalars are strict, unknown names are refused, and
 import json
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Self, TypeVar
+from fractions import Fraction
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    PlainSerializer,
+    Strict,
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
+    model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, SchemaValidator, core_schema
 
 from ._errors import InputProblem, InputValidationError
 from ._outputs import Output
@@ -46,6 +50,19 @@ exact = WrapValidator(_same_type)
 """For an enum with other values than strings: Python finds 5.0 equal to 5 and True equal to 1, the API need not."""
 
 
+def _same_number(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    found = read(value)
+    return value if isinstance(value, int) else found
+
+
+def _unchanged(value: Any) -> Any:
+    return value
+
+
+Number = Annotated[float, Strict(), WrapValidator(_same_number), PlainSerializer(_unchanged)]
+"""Any number, sent as it was given: a float alone would make 5 a 5.0, and lose digits of a large integer."""
+
+
 def one_of(*values: float) -> AfterValidator:
     """For an enum of numbers that no Literal can hold: fractions, and integers beyond 64 bits."""
 
@@ -57,10 +74,46 @@ def one_of(*values: float) -> AfterValidator:
     return AfterValidator(check)
 
 
+def multiple_of(step: float) -> AfterValidator:
+    """For a multiple of another number as both are written: 0.3 is one of 0.1, though not in binary."""
+
+    def check(value: float) -> float:
+        if (Fraction(str(value)) / Fraction(str(step))).denominator == 1:
+            return value
+        raise PydanticCustomError("multiple_of", "Input should be a multiple of {step}", {"step": step})
+
+    return AfterValidator(check)
+
+
+def matching(*patterns: str) -> AfterValidator:
+    """For a text that has to match further patterns."""
+    validators = [SchemaValidator(core_schema.str_schema(pattern=pattern)) for pattern in patterns]
+
+    def check(value: str) -> str:
+        for validator in validators:
+            validator.validate_python(value)
+        return value
+
+    return AfterValidator(check)
+
+
+def _no_text(items: Sequence[Any]) -> Sequence[Any]:
+    if isinstance(items, str | bytes | bytearray | memoryview):
+        raise PydanticCustomError("no_text", "Input should be a list, and no text")
+    return items
+
+
+no_text = AfterValidator(_no_text)
+"""For a list of anything: a string is a sequence too, but hardly meant."""
+
+
 def _without_repeats(items: Sequence[Any]) -> Sequence[Any]:
     seen: set[str] = set()
     for index, item in enumerate(items):
-        text = json.dumps(_sent(item), sort_keys=True, default=_shown)
+        try:
+            text = json.dumps(_sent(item), sort_keys=True)
+        except (TypeError, ValueError, RecursionError):
+            continue  # no JSON; what sends it says so
         if text in seen:
             raise PydanticCustomError("unique", "Item {index} stands in the list already", {"index": index})
         seen.add(text)
@@ -94,7 +147,7 @@ class InputObject(BaseModel):
             try:
                 super().__init__(**data)
             except ValidationError as error:
-                raise _invalid(type(self), error) from None
+                raise _invalid(type(self), error, data) from None
 
         # Without it, pydantic would call __init__ for nested objects, and nest its own error in ours.
         __init__.__pydantic_base_init__ = True
@@ -104,20 +157,28 @@ class InputObject(BaseModel):
             try:
                 return super().model_validate(obj, **options)
             except ValidationError as error:
-                raise _invalid(cls, error) from None
+                raise _invalid(cls, error, obj) from None
 
         @classmethod
         def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
             try:
                 return super().model_validate_json(json_data, **options)
             except ValidationError as error:
-                raise _invalid(cls, error) from None
+                raise _invalid(cls, error, _parsed(json_data)) from None
 
 
 class OpenInputObject(InputObject):
     """An object inside an input that takes further fields, which the API checks; a dict can have them."""
 
     model_config = ConfigDict(extra="allow")
+
+    @model_validator(mode="after")
+    def _no_field_by_its_wire_name(self) -> Self:
+        """Among the further fields it would pass unchecked, and take the place of the checked one."""
+        for name, field in type(self).model_fields.items():
+            if field.alias is not None and field.alias in (self.model_extra or {}):
+                raise PydanticCustomError("wire_name", "{wire} is set as {name}", {"wire": field.alias, "name": name})
+        return self
 
 
 class Input(InputObject, Generic[OutT]):
@@ -163,20 +224,41 @@ def _sent(value: Any) -> Any:
     return value
 
 
-def _invalid(cls: type[BaseModel], error: ValidationError) -> InputValidationError:
+def _invalid(cls: type[BaseModel], error: ValidationError, data: object) -> InputValidationError:
     endpoint = getattr(cls, "_endpoint", None)
     model_id = endpoint.model_id if isinstance(endpoint, Endpoint) else None
     problems = [
-        InputProblem(_field(problem["loc"]), _message(cls, dict(problem)))
+        InputProblem(_field(problem["loc"], data, problem["type"]), _message(cls, dict(problem)))
         for problem in error.errors(include_url=False, include_context=False)
     ]
-    return InputValidationError(model_id or cls.__name__, problems, model_id=model_id)
+    return InputValidationError(model_id or cls.__name__, list(dict.fromkeys(problems)), model_id=model_id)
 
 
-def _field(location: tuple[int | str, ...]) -> str:
-    """``("loras", 0, "path")`` -> ``"loras[0].path"``."""
-    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
-    return "".join(parts).removeprefix(".")
+def _field(location: tuple[int | str, ...], data: object, problem: str) -> str:
+    """``("loras", 0, "path")`` -> ``"loras[0].path"``, without the names that pydantic has for parts of a union."""
+    named = ""
+    for depth, part in enumerate(location, 1):
+        found, inner = _inside(data, part)
+        if found or (depth == len(location) and problem == "missing"):
+            named += f"[{part}]" if isinstance(part, int) else f".{part}"
+            data = inner
+    return named.removeprefix(".")
+
+
+def _inside(data: Any, part: int | str) -> tuple[bool, Any]:
+    """Whether there is such a part, and what it is."""
+    if isinstance(data, BaseModel | Mapping):
+        parts: dict[Any, Any] = dict(data)
+    else:
+        parts = dict(enumerate(data)) if isinstance(data, Sequence) and not isinstance(data, str) else {}
+    return part in parts, parts.get(part)
+
+
+def _parsed(json_data: str | bytes | bytearray) -> object:
+    try:
+        return json.loads(json_data)
+    except ValueError:
+        return None
 
 
 def _message(cls: type[BaseModel], problem: dict[str, Any]) -> str:

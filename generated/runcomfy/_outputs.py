@@ -6,6 +6,7 @@ read as declared is None; the body as received is always in `Output.raw`.
 """
 
 from collections.abc import Iterator
+from math import isfinite
 from typing import Any, Self
 
 from pydantic import (
@@ -40,9 +41,11 @@ class OutputObject(BaseModel):
         """
         for candidate in _forms(value):
             try:
-                return read(candidate)
+                found = read(candidate)
             except ValidationError:
                 continue
+            if _means(candidate, found):
+                return found
         return None
 
 
@@ -71,7 +74,6 @@ class Output(OutputObject):
 def _fields(received: Any) -> dict[str, Any]:
     """The fields of an output; what is no object is the field ``output``, and of the fields of media by its suffix."""
     if isinstance(received, dict):
-        # pydantic takes no key that UTF-8 does not have; `raw` keeps it.
         return {key: value for key, value in received.items() if _is_text(key)}
     if received is None:
         return {}
@@ -88,20 +90,35 @@ def _suffix(url: str) -> str:
 
 def _forms(value: Any) -> Iterator[Any]:
     """A value as received, then whatever else a vendor may have meant by it."""
-    items = value if isinstance(value, list) else [value]
     yield value
-    if not isinstance(value, list):
-        yield [value]
-    elif len(value) == 1:
-        yield value[0]
-    if items and all(isinstance(item, dict) and isinstance(item.get("url"), str) for item in items):
-        urls = [item["url"] for item in items]
-        yield urls[0] if len(urls) == 1 else urls
-        yield urls
-    elif items and all(isinstance(item, str) and item.startswith(("https:", "http:", "data:")) for item in items):
-        objects = [{"url": item} for item in items]
-        yield objects[0] if len(objects) == 1 else objects
-        yield objects
+    items = [_clean(item) for item in value if item is not None] if isinstance(value, list) else [_clean(value)]
+    for form in (items, [_url(item) for item in items], [_with_url(item) for item in items]):
+        yield form
+        if len(form) == 1:
+            yield form[0]
+
+
+def _means(received: Any, found: Any) -> bool:
+    """Whether a value was read as what it is: "off" is no False, true no 1, and "nan" no number."""
+    if isinstance(found, float) and not isfinite(found):
+        return False
+    return not isinstance(found, int | float) or isinstance(found, bool) is isinstance(received, bool)
+
+
+def _url(item: Any) -> Any:
+    return item["url"] if isinstance(item, dict) and isinstance(item.get("url"), str) else item
+
+
+def _with_url(item: Any) -> Any:
+    is_url = isinstance(item, str) and item.startswith(("https:", "http:", "data:"))
+    return {"url": item} if is_url else item
+
+
+def _clean(value: Any) -> Any:
+    """Without the keys that UTF-8 does not have, and pydantic does not take; `raw` keeps them."""
+    if isinstance(value, dict):
+        return {key: _clean(part) for key, part in value.items() if _is_text(key)}
+    return [_clean(part) for part in value] if isinstance(value, list) else value
 
 
 def _is_text(key: str) -> bool:

@@ -3,7 +3,19 @@
 from ._async_client import AsyncClient, AsyncJob
 from ._client import Client, Job
 from ._endpoints import run, run_async, submit, submit_async
-from ._inputs import Endpoint, Input, InputObject, OpenInputObject, exact, one_of, unique
+from ._inputs import (
+    Endpoint,
+    Input,
+    InputObject,
+    Number,
+    OpenInputObject,
+    exact,
+    matching,
+    multiple_of,
+    no_text,
+    one_of,
+    unique,
+)
 from ._media import Media, MediaRule
 from ._outputs import Output, OutputObject
 
@@ -17,10 +29,14 @@ __all__ = [
     "Job",
     "Media",
     "MediaRule",
+    "Number",
     "OpenInputObject",
     "Output",
     "OutputObject",
     "exact",
+    "matching",
+    "multiple_of",
+    "no_text",
     "one_of",
     "run",
     "run_async",

@@ -219,21 +219,25 @@ def _output(job: Job, base: str) -> Any:
     url = f"{base}outputs/{job.id}/output.{suffix}"
     properties = schema.get("properties") if isinstance(schema, dict) else None
     if isinstance(properties, dict):
-        if kind in properties:
-            return {kind: _sample(properties[kind], url)}
-        if f"{kind}s" in properties:
-            return {f"{kind}s": [url]}
-    return _sample(schema, url)
+        for name in (kind, f"{kind}s"):
+            if name in properties:
+                return {name: _sample(job.model, properties[name], url)}
+    return _sample(job.model, schema, url)
 
 
-def _sample(schema: Any, url: str) -> Any:
+def _sample(model: Model, schema: Any, url: str, depth: int = 0) -> Any:
     """A value for a schema whose own name says nothing of the medium."""
+    schema = model.resolved(schema)
     kind = str(schema.get("type")).lower() if isinstance(schema, dict) else None
+    if depth > 20:
+        return None
     if kind in ("array", "list"):
-        return [_sample(schema.get("items"), url)]
-    if kind in ("object", "dict") or "properties" in (schema if isinstance(schema, dict) else ()):
-        return {name: _sample(part, url) for name, part in (schema.get("properties") or {}).items()}
-    return {"integer": 0, "int": 0, "number": 0.0, "float": 0.0, "boolean": False, "bool": False}.get(str(kind), url)
+        return [_sample(model, schema.get("items"), url, depth + 1)]
+    members = schema.get("properties") if isinstance(schema, dict) else None
+    if isinstance(members, dict):
+        return {name: _sample(model, part, url, depth + 1) for name, part in members.items()}
+    plain = {"integer": 0, "int": 0, "number": 0.0, "float": 0.0, "boolean": False, "bool": False, "object": {}}
+    return plain.get(str(kind), url)
 
 
 async def _cancel(state: State, request: Request, token: str) -> Response:

@@ -1,7 +1,6 @@
 """The models that the sandbox knows: catalog entries read from schema files."""
 
 import json
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator, ValidationError, validators
+from pydantic import ValidationError as PydanticError
+from pydantic_core import SchemaError, SchemaValidator, core_schema
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
@@ -28,12 +29,15 @@ def _multiple_of(validator: Any, divisor: Any, value: Any, schema: Any) -> Itera
 
 
 def _pattern(validator: Any, pattern: Any, value: Any, schema: Any) -> Iterator[ValidationError]:
-    """A pattern of another dialect than Python's is not checked."""
+    """In linear time; a pattern that a linear engine does not know is not checked."""
     try:
-        found = not validator.is_type(value, "string") or re.search(pattern, value)
-    except re.error:
+        engine = SchemaValidator(core_schema.str_schema(pattern=pattern))
+    except (SchemaError, UnicodeEncodeError):
         return
-    if not found:
+    try:
+        if validator.is_type(value, "string"):
+            engine.validate_python(value)
+    except PydanticError:
         yield ValidationError(f"{value!r} does not match {pattern!r}")
 
 
@@ -72,12 +76,13 @@ class Model:
 
     @property
     def price(self) -> float:
-        price = self.entry.get("base_price_usd")
-        return float(price) if isinstance(price, int | float) else 0.0
+        price: Any = self.entry.get("base_price_usd")
+        return float(price) if _is_number(price) else 0.0
 
     @property
     def categories(self) -> list[str]:
-        return [str(name) for name in self.entry.get("categories") or ()]
+        names = self.entry.get("categories")
+        return [str(name) for name in names] if isinstance(names, list) else []
 
     @property
     def kind(self) -> str:
@@ -90,7 +95,8 @@ class Model:
 
     @cached_property
     def _validator(self) -> Draft202012Validator:
-        schema = standard({"type": "object", **self.entry["input_schema"]})
+        elsewhere = {key: _anywhere(part) for key, part in self.entry.items() if isinstance(part, dict)}
+        schema = {**elsewhere, **standard({"type": "object", **self.entry["input_schema"]})}
         # An empty registry: a reference to anywhere else is not followed.
         validator: Draft202012Validator = _Validator(schema, registry=Registry())
         return validator
@@ -106,9 +112,41 @@ class Model:
     def output_schema(self) -> Any:
         """The schema of what a result has below ``output``."""
         schema = self.entry.get("output_schema") or _GENERIC_OUTPUT
-        if isinstance(schema, dict) and "output" in schema and "type" not in schema:
-            return schema["output"]
+        if not isinstance(schema, dict):
+            return schema
+        if "output" in schema and not {"type", "properties", "$ref"} & schema.keys():
+            return self.resolved(schema["output"])
+        schema = self.resolved(schema)
+        members = schema.get("properties") if isinstance(schema, dict) else None
+        if isinstance(members, dict) and "output" in members:
+            inner = self.resolved(members["output"])
+            alone = len(members) == 1 and isinstance(inner, dict) and "properties" in inner
+            if alone or {"request_id", "status"} & members.keys():
+                return inner
         return schema
+
+    def resolved(self, schema: Any) -> Any:
+        """A schema of the output, with its reference followed and the first of its alternatives taken."""
+        for _ in range(10):
+            if not isinstance(schema, dict):
+                break
+            if branches := next((schema[key] for key in ("anyOf", "oneOf", "allOf") if key in schema), None):
+                schema = branches[0] if isinstance(branches, list) else {}
+            elif isinstance(schema.get("$ref"), str):
+                schema = self._followed(schema["$ref"])
+            else:
+                break
+        return schema
+
+    def _followed(self, reference: str) -> Any:
+        published = self.entry.get("output_schema")
+        inner = published.get("output") if isinstance(published, dict) else None
+        for target in (inner, published, self.entry):
+            for step in reference.removeprefix("#").strip("/").split("/"):
+                target = target.get(step) if isinstance(target, dict) else None
+            if target is not None:
+                return target
+        return {}
 
     def with_defaults(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """The arguments as the model gets them: what the caller left out is filled from the schema."""
@@ -131,6 +169,8 @@ def read(folder: Path) -> dict[str, Model]:
         raise ValueError(f"{folder}: no such folder")
     models = {}
     for path in sorted(folder.rglob("*.json")):
+        if any(part.startswith(".") for part in path.relative_to(folder).parts):
+            continue  # an editor's or a tool's own file
         try:
             entry = json.loads(path.read_bytes().decode("utf-8-sig"))
         except (ValueError, RecursionError) as error:
@@ -151,6 +191,8 @@ def standard(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema is not False
     plain = {key: check(schema[key]) for key, check in _CHECKS.items() if key in schema}
+    if "prefixItems" in schema:
+        plain.pop("items", None)  # what comes after the positions is not checked
     plain |= {key: schema[key] for key in _BOUNDS if _is_number(schema.get(key))}
     plain |= {key: int(schema[key]) for key in _COUNTS if _is_number(schema.get(key)) and schema[key] >= 0}
     for bound in ("Minimum", "Maximum"):  # until draft 4, a flag beside the bound
@@ -164,9 +206,6 @@ def standard(schema: Any) -> Any:
         plain["items"] = {"enum": plain.pop("enum")}  # the choice is among the items
     elif "enum" in plain or "const" in plain:
         kinds = []  # the values decide
-    if schema.get("nullable") is True:
-        kinds = [*kinds, "null"] if kinds else []
-        plain |= {"enum": [*plain["enum"], None]} if "enum" in plain else {}
     if kinds and set(kinds) <= _TYPES:
         plain["type"] = kinds
     members = schema.get("properties")
@@ -176,7 +215,16 @@ def standard(schema: Any) -> Any:
     names += [name for name, part in members.items() if isinstance(part, dict) and part.get("required") is True]
     # Some schemas require a name that is no property; nobody could ever send it.
     plain["required"] = [name for name in dict.fromkeys(names) if name in members]
-    return plain
+    return {"anyOf": [plain, {"type": "null"}]} if schema.get("nullable") is True else plain
+
+
+def _anywhere(part: Any) -> Any:
+    """What stands beside the schema in its file, in case that a reference leads there."""
+    if not isinstance(part, dict):
+        return part
+    if any(key in part for key in ("type", "properties", "enum", "$ref", "anyOf", "allOf", "oneOf")):
+        return standard(part)
+    return {key: _anywhere(inner) for key, inner in part.items()}
 
 
 def _is_number(value: Any) -> bool:
@@ -198,7 +246,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "items": lambda schema: standard(schema) if not isinstance(schema, list) else True,
     "enum": lambda values: values if isinstance(values, list) else [values],
     "const": lambda value: value,
-    "pattern": str,
+    "pattern": lambda pattern: pattern if isinstance(pattern, str) else "",
     "uniqueItems": lambda flag: flag is True,
     "$ref": lambda reference: reference if isinstance(reference, str) and reference.startswith("#") else "#/$defs/none",
 }

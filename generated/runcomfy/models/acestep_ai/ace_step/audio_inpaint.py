@@ -3,7 +3,7 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, StrictFloat, StrictInt, StrictStr
+from pydantic import Field, StrictInt, StrictStr
 
 from runcomfy import _runtime
 
@@ -44,7 +44,7 @@ class Input(_runtime.Input[Output]):
 
     audio: Annotated[StrictStr, _runtime.Media("audio")]
     """Audio. URL of an audio file."""
-    end_time: Annotated[StrictFloat | None, Field(ge=0.0, le=240.0)] = None
+    end_time: Annotated[_runtime.Number | None, Field(ge=0.0, le=240.0)] = None
     """End time. From 0 to 240. Sample: 30."""
     end_time_relative_to: Literal["start", "end"] | None = None
     """End time relative to. Sample: "start"."""
@@ -52,7 +52,7 @@ class Input(_runtime.Input[Output]):
     """Lyrics."""
     seed: Annotated[StrictInt | None, Field(ge=-1, le=2147483647)] = None
     """Seed. From -1 to 2147483647. Sample: -1."""
-    start_time: Annotated[StrictFloat | None, Field(ge=0.0, le=240.0)] = None
+    start_time: Annotated[_runtime.Number | None, Field(ge=0.0, le=240.0)] = None
     """Start time. From 0 to 240. Sample: 0."""
     start_time_relative_to: Literal["start", "end"] | None = None
     """Start time relative to. Sample: "start"."""

@@ -3,7 +3,7 @@
 
 from typing import Annotated, ClassVar
 
-from pydantic import Field, StrictFloat, StrictInt, StrictStr
+from pydantic import Field, StrictInt, StrictStr
 
 from runcomfy import _runtime
 
@@ -44,9 +44,9 @@ class Input(_runtime.Input[Output]):
 
     audio: Annotated[StrictStr, _runtime.Media("audio")]
     """Audio. URL of an audio file."""
-    extend_after_duration: Annotated[StrictFloat | None, Field(ge=0.0, le=240.0)] = None
+    extend_after_duration: Annotated[_runtime.Number | None, Field(ge=0.0, le=240.0)] = None
     """Extend after duration. From 0 to 240. Sample: 30."""
-    extend_before_duration: Annotated[StrictFloat | None, Field(ge=0.0, le=240.0)] = None
+    extend_before_duration: Annotated[_runtime.Number | None, Field(ge=0.0, le=240.0)] = None
     """Extend before duration. From 0 to 240. Sample: 0."""
     lyrics: StrictStr | None = None
     """Lyrics."""

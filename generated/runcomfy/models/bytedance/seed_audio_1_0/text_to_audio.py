@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, StrictFloat, StrictInt, StrictStr
+from pydantic import Field, StrictInt, StrictStr
 
 from runcomfy import _runtime
 
@@ -59,7 +59,7 @@ class Input(_runtime.Input[Output]):
     """Prompt."""
     sample_rate: Annotated[Literal[8000, 16000, 24000, 32000, 44100, 48000], _runtime.exact] | None = None
     """Sample rate. Sample: 24000."""
-    speed: Annotated[StrictFloat | None, Field(ge=0.5, le=2.0)] = None
+    speed: Annotated[_runtime.Number | None, Field(ge=0.5, le=2.0)] = None
     """Speed. From 0.5 to 2. Sample: 1."""
     voice: (
         Literal[
@@ -87,7 +87,7 @@ class Input(_runtime.Input[Output]):
         | None
     ) = None
     """Voice. Sample: "vivi_mixed_en_zh_ja_es_id"."""
-    volume: Annotated[StrictFloat | None, Field(ge=0.5, le=2.0)] = None
+    volume: Annotated[_runtime.Number | None, Field(ge=0.5, le=2.0)] = None
     """Volume. From 0.5 to 2. Sample: 1."""
 
 

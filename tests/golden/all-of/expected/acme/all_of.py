@@ -3,7 +3,7 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, StrictFloat, StrictInt, StrictStr
+from pydantic import Field, StrictInt, StrictStr
 
 from runcomfy import _runtime
 
@@ -44,7 +44,7 @@ class Lora(_runtime.InputObject):
 
     path: StrictStr
     """Path."""
-    scale: Annotated[StrictFloat | None, Field(ge=0.0, le=4.0)] = None
+    scale: Annotated[_runtime.Number | None, Field(ge=0.0, le=4.0)] = None
     """Scale. From 0 to 4."""
 
 
@@ -53,7 +53,7 @@ class More(_runtime.InputObject):
 
     path: StrictStr
     """Path."""
-    scale: Annotated[StrictFloat | None, Field(ge=0.0, le=2.0)] = None
+    scale: Annotated[_runtime.Number | None, Field(ge=0.0, le=2.0)] = None
     """Scale. From 0 to 2."""
     trigger: StrictStr
     """Trigger."""

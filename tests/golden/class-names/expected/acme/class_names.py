@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from typing import Annotated, ClassVar
 
-from pydantic import Field, StrictFloat, StrictInt, StrictStr
+from pydantic import Field, StrictInt, StrictStr
 
 from runcomfy import _runtime
 
@@ -49,7 +49,7 @@ class Output(_runtime.Output):
 class Camera_2(_runtime.InputObject):
     """An object inside the input."""
 
-    zoom: StrictFloat | None = None
+    zoom: _runtime.Number | None = None
     """Zoom."""
 
 

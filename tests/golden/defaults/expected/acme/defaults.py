@@ -4,7 +4,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, StrictFloat, StrictInt, StrictStr
+from pydantic import Field, StrictInt, StrictStr
 
 from runcomfy import _runtime
 
@@ -55,7 +55,7 @@ class Input(_runtime.Input[Output]):
     """Tags. Sample: ["x"]."""
     options: Mapping[str, Any] | None = None
     """Options. Sample: {"a": 1}."""
-    strength: Annotated[StrictFloat | None, Field(le=1.0)] = None
+    strength: Annotated[_runtime.Number | None, Field(le=1.0)] = None
     """Strength. At most 1. Sample: 7."""
     image: Annotated[StrictStr, _runtime.Media("image")] | None = None
     """Image. URL of an image. Sample:

@@ -4,7 +4,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import StrictFloat, StrictInt
+from pydantic import StrictInt
 
 from runcomfy import _runtime
 
@@ -61,11 +61,11 @@ class Input(_runtime.Input[Output]):
     """Empty."""
     case: Literal["1K", "1k"] | None = None
     """Case."""
-    floats: Annotated[StrictFloat, _runtime.one_of(0.5, 1, 1.5)] | None = None
+    floats: Annotated[_runtime.Number, _runtime.one_of(0.5, 1, 1.5)] | None = None
     """Floats. One of 0.5, 1, 1.5."""
     big: Annotated[StrictInt, _runtime.one_of(9223372036854775808, 1)] | None = None
     """Big. One of 9223372036854775808, 1."""
-    auto_or_number: Literal["auto"] | Annotated[StrictFloat, _runtime.one_of(0.5)] | None = None
+    auto_or_number: Literal["auto"] | Annotated[_runtime.Number, _runtime.one_of(0.5)] | None = None
     """Auto or number. As number: One of 0.5."""
     constant: Literal["v2"] | None = None
     """Constant."""

@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from typing import Annotated, ClassVar
 
-from pydantic import Field, StrictFloat, StrictInt, StrictStr
+from pydantic import Field, StrictInt, StrictStr
 
 from runcomfy import _runtime
 
@@ -43,7 +43,7 @@ class Input(_runtime.Input[Output]):
 
     _endpoint: ClassVar[_runtime.Endpoint] = _runtime.Endpoint(MODEL_ID, Output)
 
-    above: Annotated[StrictFloat | None, Field(gt=0.0, lt=1.0)] = None
+    above: Annotated[_runtime.Number | None, Field(gt=0.0, lt=1.0)] = None
     """Above. Above 0. Below 1."""
     flags: Annotated[StrictInt | None, Field(gt=0, le=9)] = None
     """Flags. At most 9. Above 0."""
@@ -58,7 +58,7 @@ class Input(_runtime.Input[Output]):
         | None
     ) = None
     """Tags. From 1 to 3 items. No item twice. Each item: At most 3 characters."""
-    points: Sequence[Annotated[Sequence[StrictFloat], _runtime.unique]] | None = None
+    points: Sequence[Annotated[Sequence[_runtime.Number], _runtime.unique]] | None = None
     """Points. Each item: No item twice."""
     code: Annotated[StrictStr | None, Field(pattern="^[a-z]{2}$")] = None
     """Code. Matches ``^[a-z]{2}$``."""

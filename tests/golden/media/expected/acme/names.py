@@ -77,7 +77,7 @@ class Input(_runtime.Input[Output]):
     """Image."""
     image_count: StrictInt | None = None
     """Image count."""
-    tags: Sequence[Any] | None = None
+    tags: Annotated[Sequence[Any], _runtime.no_text] | None = None
     """Tags."""
     keyframes: Sequence[Keyframe] | None = None
     """Keyframes."""

@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, StrictFloat, StrictStr
+from pydantic import Field, StrictStr
 
 from runcomfy import _runtime
 
@@ -34,7 +34,9 @@ class Input(_runtime.Input[Output]):
     _endpoint: ClassVar[_runtime.Endpoint] = _runtime.Endpoint(MODEL_ID, Output)
 
     points: Annotated[
-        Sequence[Annotated[Sequence[Annotated[StrictFloat, Field(ge=0.0, le=1.0)]], Field(max_length=2, min_length=2)]],
+        Sequence[
+            Annotated[Sequence[Annotated[_runtime.Number, Field(ge=0.0, le=1.0)]], Field(max_length=2, min_length=2)]
+        ],
         Field(min_length=1),
     ]
     """Points. At least 1 item. Each item: Exactly 2 items."""

@@ -4,7 +4,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, StrictFloat, StrictInt, StrictStr
+from pydantic import Field, StrictInt, StrictStr
 
 from runcomfy import _runtime
 
@@ -56,7 +56,7 @@ class Lora(_runtime.InputObject):
 
     path: StrictStr
     """Path."""
-    scale: Annotated[StrictFloat | None, Field(ge=0.0, le=4.0)] = None
+    scale: Annotated[_runtime.Number | None, Field(ge=0.0, le=4.0)] = None
     """Scale. From 0 to 4."""
 
 
@@ -70,7 +70,7 @@ class Lens(_runtime.InputObject):
 class Camera(_runtime.InputObject):
     """An object inside the input."""
 
-    zoom: StrictFloat | None = None
+    zoom: _runtime.Number | None = None
     """Zoom."""
     lens: Lens | None = None
     """Lens."""

@@ -4,7 +4,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, StrictFloat, StrictInt, StrictStr
+from pydantic import Field, StrictInt, StrictStr
 
 from runcomfy import _runtime
 
@@ -49,7 +49,7 @@ class Lora(_runtime.InputObject):
 
     path: StrictStr
     """Path."""
-    scale: Annotated[StrictFloat | None, Field(ge=0.0, le=4.0)] = None
+    scale: Annotated[_runtime.Number | None, Field(ge=0.0, le=4.0)] = None
     """Scale. From 0 to 4."""
 
 
@@ -103,7 +103,7 @@ class Input(_runtime.Input[Output]):
     """Elements."""
     multi_prompt: Sequence[MultiPrompt] | None = None
     """Multi prompt."""
-    weights: Mapping[str, Annotated[StrictFloat, Field(ge=0.0)]] | None = None
+    weights: Mapping[str, Annotated[_runtime.Number, Field(ge=0.0)]] | None = None
     """Weights."""
     regions: Mapping[str, Region] | None = None
     """Regions."""
@@ -117,7 +117,7 @@ class Input(_runtime.Input[Output]):
     """Rules."""
     pair: Sequence[StrictStr | StrictInt] | None = None
     """Pair."""
-    old_pair: Sequence[StrictFloat] | None = None
+    old_pair: Sequence[_runtime.Number] | None = None
     """Old pair."""
 
 

@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, StrictFloat, StrictInt, StrictStr
+from pydantic import Field, StrictInt, StrictStr
 
 from runcomfy import _runtime
 
@@ -46,7 +46,7 @@ class LoraWeight(_runtime.InputObject):
 
     path: StrictStr
     """Path."""
-    scale: StrictFloat | None = None
+    scale: _runtime.Number | None = None
     """Scale."""
 
 
@@ -62,7 +62,7 @@ class Node(_runtime.InputObject):
 
     name: StrictStr | None = None
     """Name."""
-    children: Sequence[Any] | None = None
+    children: Annotated[Sequence[Any], _runtime.no_text] | None = None
     """Children."""
 
 

@@ -8,7 +8,7 @@ One field of each plain type.
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import Field, StrictBool, StrictInt, StrictStr
 
 from runcomfy import _runtime
 
@@ -51,7 +51,7 @@ class Input(_runtime.Input[Output]):
     """What to say. From 1 to 500 characters."""
     count: Annotated[StrictInt, Field(ge=1, le=10)]
     """Count. From 1 to 10. Sample: 4."""
-    ratio: Annotated[StrictFloat, Field(gt=0.0, lt=1.0)]
+    ratio: Annotated[_runtime.Number, Field(gt=0.0, lt=1.0)]
     """Ratio. Above 0. Below 1."""
     flag: StrictBool
     """Flag. Sample: false."""

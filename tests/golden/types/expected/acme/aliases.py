@@ -4,7 +4,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import Field, StrictBool, StrictInt, StrictStr
 
 from runcomfy import _runtime
 
@@ -43,9 +43,9 @@ class Input(_runtime.Input[Output]):
 
     _endpoint: ClassVar[_runtime.Endpoint] = _runtime.Endpoint(MODEL_ID, Output)
 
-    strength: Annotated[StrictFloat, Field(ge=0.0, le=1.0, multiple_of=0.05)]
+    strength: Annotated[_runtime.Number, Field(ge=0.0, le=1.0), _runtime.multiple_of(0.05)]
     """Strength. From 0 to 1. A multiple of 0.05."""
-    scale: Annotated[StrictFloat | None, Field(gt=0.0)] = None
+    scale: Annotated[_runtime.Number | None, Field(gt=0.0)] = None
     """Scale. Above 0."""
     steps: Annotated[StrictInt | None, Field(ge=1, le=50)] = None
     """Steps. From 1 to 50."""

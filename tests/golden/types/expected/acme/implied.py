@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, StrictFloat, StrictStr
+from pydantic import Field, StrictStr
 
 from runcomfy import _runtime
 
@@ -42,7 +42,7 @@ class Output(_runtime.Output):
 class Point(_runtime.InputObject):
     """An object inside the input."""
 
-    x: Annotated[StrictFloat | None, Field(ge=0.0)] = None
+    x: Annotated[_runtime.Number | None, Field(ge=0.0)] = None
     """X. At least 0."""
     y: Annotated[StrictStr | None, Field(max_length=3)] = None
     """Y. At most 3 characters."""
@@ -57,7 +57,7 @@ class Input(_runtime.Input[Output]):
     """Point."""
     tags: Sequence[StrictStr] | None = None
     """Tags."""
-    names: Annotated[Sequence[Any] | None, Field(max_length=2)] = None
+    names: Annotated[Sequence[Any], Field(max_length=2), _runtime.no_text] | None = None
     """Names. At most 2 items."""
     code: Annotated[StrictStr | None, Field(pattern="^a")] = None
     """Code. Matches ``^a``."""

@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, StrictFloat, StrictInt, StrictStr
+from pydantic import Field, StrictInt, StrictStr
 
 from runcomfy import _runtime
 
@@ -61,7 +61,7 @@ class Input(_runtime.Input[Output]):
     """Note. At most 9 characters."""
     image_size: Literal["square", "wide"] | ImageSize | None = None
     """Image size."""
-    value: StrictFloat | Sequence[StrictFloat] | None = None
+    value: _runtime.Number | Sequence[_runtime.Number] | None = None
     """One or many."""
     mode: Literal["fast", "slow"] | None = None
     """Mode."""

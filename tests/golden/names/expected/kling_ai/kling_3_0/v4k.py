@@ -44,7 +44,7 @@ class Input(_runtime.Input[Output]):
 
     prompt: StrictStr | None = None
     """Prompt."""
-    field_62_image: Annotated[StrictStr, Field(alias="62_image")]
+    field_62_image: Annotated[StrictStr, _runtime.Media("image"), Field(alias="62_image")]
     """62 image. URL of an image. Sent as '62_image'."""
     field_68_image: Annotated[Annotated[StrictStr, _runtime.Media("image")] | None, Field(alias="68_image")] = None
     """68 image. URL of an image. Sent as '68_image'."""
