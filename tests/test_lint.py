@@ -111,4 +111,4 @@ def test_no_package_stands_in_the_way_of_another(tmp_path: Path, name: str) -> N
 def test_the_shipped_schemas_have_no_errors() -> None:
     done = codegen("lint", cwd=REPOSITORY)
 
-    assert "schemas: 78 models, 0 errors, " in done.stderr
+    assert " models, 0 errors, " in done.stderr
