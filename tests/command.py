@@ -21,6 +21,7 @@ def codegen(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess
         capture_output=True,
         encoding="utf-8",
         check=False,
+        timeout=120,  # whatever a schema says, the command ends
     )
 
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from runcomfy import AsyncClient, Client
 from runcomfy.sandbox import Sandbox
-from runcomfy_codegen.pipeline import build
+from runcomfy_codegen.pipeline import build, read
 from runcomfy_codegen.tree import write
 from workshop import Workshop
 
@@ -127,7 +127,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     out = tmp_path_factory.mktemp("packages")
     for case in CASES:
         package = f"golden_{case.replace('-', '_')}"
-        write(build(GOLDEN / case / "schemas", package), out, package)
+        write(build(read(GOLDEN / case / "schemas"), package), out, package)
     sys.path.insert(0, str(out))
     yield out
     sys.path.remove(str(out))

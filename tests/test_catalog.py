@@ -50,7 +50,7 @@ def test_every_model_sends_what_it_was_given(
 
     assert model_id == model.MODEL_ID
     assert sandbox.requests[0].path == f"/v1/models/{model_id}"
-    assert sandbox.requests[0].json == arguments
+    assert json.dumps(sandbox.requests[0].json, sort_keys=True) == json.dumps(arguments, sort_keys=True)
     assert type(output) is model.Output
     assert output.image or output.video or output.audio
 

@@ -9,16 +9,9 @@ from pathlib import Path
 import pytest
 from command import SCHEMA, add_schema, codegen, files
 from conftest import REFERENCE, REPOSITORY
-from runcomfy_codegen.pipeline import build
 
 
-def test_the_committed_package_equals_a_fresh_generation() -> None:
-    fresh = {path: text.encode() for path, text in build(REPOSITORY / "schemas", "runcomfy").items()}
-
-    assert files(REPOSITORY / "generated") == fresh
-
-
-def test_the_output_is_the_same_from_anywhere_and_whatever_settings_lie_around(tmp_path: Path) -> None:
+def test_the_committed_package_comes_out_the_same_from_anywhere_whatever_settings_lie_around(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(
         "[tool.ruff]\nline-length = 40\n[tool.ruff.format]\nquote-style = 'single'\n[tool.black]\nline-length = 40\n"
     )

@@ -3,12 +3,12 @@
 import json
 import re
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import pytest
 from conftest import sent
-from runcomfy_codegen.load import ModelSchema
-from runcomfy_codegen.pipeline import understand
+from workshop import understood
 
 STRING, NUMBER, NULL = {"type": "string"}, {"type": "number"}, {"type": "null"}
 RULE = {"validation_rule": "width/height>", "validation_value": 0.5, "validation_error": "too tall"}
@@ -99,7 +99,7 @@ def test_what_fits_is_sent_exactly_and_nothing_else(made: Any, schema: Any, fine
 )
 def test_what_makes_a_field_media_may_stand_beside_its_type(made: Any, name: str, schema: Any, rules: int) -> None:
     model = made({"properties": {name: schema}, "$defs": {"Text": {"type": "string"}}})
-    media = __import__(model.__name__.split(".")[0]).media_fields(model.Input)
+    media = import_module(model.__name__.split(".")[0]).media_fields(model.Input)
 
     assert [(field, item.kind, len(item.rules)) for field, item in media.items()] == [(name, "image", rules)]
 
@@ -108,7 +108,7 @@ def test_what_makes_a_field_media_may_stand_beside_its_type(made: Any, name: str
 def test_an_enum_is_no_media_however_it_is_written(made: Any, name: str) -> None:
     model = made({"properties": {name: {"type": "string", "allOf": [{"enum": ["a", "b"]}]}}})
 
-    assert __import__(model.__name__.split(".")[0]).media_fields(model.Input) == {}
+    assert import_module(model.__name__.split(".")[0]).media_fields(model.Input) == {}
 
 
 def test_fields_that_only_a_condition_brings_in_can_be_set(made: Any) -> None:
@@ -198,13 +198,13 @@ def test_no_member_of_a_metaclass_stands_in_for_a_required_field(made: Any, name
         ({"a": {"type": "string", "required": "true"}}, "/a/required: is 'true', not true or false; ignored"),
         (
             {"a": {"anyOf": [STRING, NULL], "minItems": 1}},
-            "/a/minItems: says nothing about what it stands beside",
+            "/a/minItems: fits none of the types beside it",
         ),
         (
             {"a": {"type": "string", "maxLength": 5, "minimum": 1}},
             "/a/minimum: says nothing about type string; ignored",
         ),
-        ({"a": {"type": "string", "pattern": "[a&&b]"}}, "/a/pattern: has signs that not every engine reads the same"),
+        ({"a": {"type": "string", "pattern": "[a&&b]"}}, "/a/pattern: has what engines read differently"),
         (
             {"a": {"type": "integer", "enum": [1, 9], "minimum": 5}},
             "/a/enum: has values that break the limits",
@@ -215,7 +215,7 @@ def test_no_member_of_a_metaclass_stands_in_for_a_required_field(made: Any, name
         ),
         (
             {"a": {"type": "object", "required": ["x"], "additionalProperties": NUMBER}},
-            "/a/required: names fields that have no schema; left to the API",
+            "/a/required: names properties that have no schema",
         ),
         ({"a": {"type": "integer", "exclusiveMinimum": 1, "exclusiveMaximum": 2}}, "/a: has exclusiveMinimum and "),
         (
@@ -225,7 +225,7 @@ def test_no_member_of_a_metaclass_stands_in_for_a_required_field(made: Any, name
     ],
 )
 def test_lint_says_what_has_no_effect(schema: Any, finding: str) -> None:
-    found = understand([ModelSchema("acme/m", "schemas/acme/m.json", {"input_schema": {"properties": schema}})])
+    found = understood({"properties": schema})
 
     assert found.problems == []
     assert any(re.search(re.escape(f"/input_schema/properties{finding}"), str(item)) for item in found.findings)
@@ -235,62 +235,11 @@ def test_lint_says_what_has_no_effect(schema: Any, finding: str) -> None:
 def test_lint_is_silent_about_an_integer_that_is_written_as_a_fraction(default: float) -> None:
     schema = {"properties": {"a": {"type": "integer", "default": default}}}
 
-    assert understand([ModelSchema("acme/m", "m.json", {"input_schema": schema})]).findings == []
+    assert understood(schema).findings == []
 
 
-def test_further_fields_of_the_whole_input_are_said_to_have_no_keyword() -> None:
+def test_further_fields_of_the_whole_input_are_said_to_be_no_arguments() -> None:
     schema = {"properties": {"a": STRING}, "additionalProperties": True}
-    found = understand([ModelSchema("acme/m", "schemas/acme/m.json", {"input_schema": schema})])
+    found = understood(schema)
 
-    assert "/input_schema/additionalProperties: further fields have no keyword here" in str(found.findings[0])
-
-
-OUTPUT = {"type": "object", "properties": {"image": {"type": "string"}}}
-
-
-@pytest.mark.parametrize(
-    "schema",
-    [
-        {"output": OUTPUT},
-        {"output": OUTPUT, "title": "Output", "$schema": "x"},
-        {"output": {"$ref": "#/$defs/O"}, "$defs": {"O": OUTPUT}},
-        {"type": "object", "properties": {"output": {"$ref": "#/$defs/O"}}, "$defs": {"O": OUTPUT}},
-        {"$ref": "#/$defs/R", "$defs": {"R": {"properties": {"output": {"$ref": "#/$defs/O"}}}, "O": OUTPUT}},
-        {"type": "object", "properties": {"output": OUTPUT, "status": STRING, "logs": STRING}},
-        OUTPUT,
-    ],
-)
-def test_an_output_is_found_however_it_is_wrapped(made: Any, schema: Any) -> None:
-    model = made({"properties": {}}, output_schema=schema)
-
-    assert list(model.Output.model_fields) == ["image"]
-    assert model.Output._from_result({"output": {"image": "u"}}).image == "u"
-
-
-@pytest.mark.parametrize(
-    ("declared", "received", "read"),
-    [
-        ({"type": "array", "items": STRING}, ["a", None], ["a"]),
-        ({"type": "array", "items": STRING}, ["a", {"url": "b"}], ["a", "b"]),
-        ({"type": "boolean"}, "off", None),
-        ({"type": "boolean"}, True, True),
-        ({"type": "integer"}, True, None),
-        ({"type": "integer"}, "5", 5),
-        ({"type": "number"}, "nan", None),
-        ({"type": "number"}, 5, 5.0),
-    ],
-)
-def test_an_output_reads_what_can_be_read_and_nothing_else(made: Any, declared: Any, received: Any, read: Any) -> None:
-    model = made({"properties": {}}, output_schema={"output": {"properties": {"a": declared}}})
-
-    assert model.Output._from_result({"output": {"a": received}}).a == read
-
-
-def test_a_list_of_objects_and_urls_is_read_as_objects(made: Any) -> None:
-    items = {"type": "object", "properties": {"url": STRING}}
-    model = made({}, output_schema={"output": {"properties": {"a": {"type": "array", "items": items}}}})
-    output = model.Output._from_result(
-        {"output": {"a": [{"url": "https://a"}, None, "https://b", {"url": "c", "\ud800": 1}]}}
-    )
-
-    assert [item.url for item in output.a] == ["https://a", "https://b", "c"]
+    assert "/input_schema/additionalProperties: further properties are no arguments of run()" in str(found.findings[0])

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 from conftest import sent
-from runcomfy_codegen.load import ModelSchema
-from runcomfy_codegen.pipeline import Understood, understand
+from workshop import understood
 
 LORA = {"path": "a"}
 
@@ -49,7 +48,9 @@ LORA = {"path": "a"}
 def test_what_fits_is_sent_as_it_is(module: Any, path: str, fields: dict[str, Any]) -> None:
     case, _, rest = path.partition(".")
 
-    assert sent(module(case.replace("_", "-"), rest).Input(**fields)) == fields
+    found = sent(module(case.replace("_", "-"), rest).Input(**fields))
+
+    assert json.dumps(found, sort_keys=True) == json.dumps(fields, sort_keys=True)  # 5 is not 5.0
 
 
 @pytest.mark.parametrize(
@@ -113,7 +114,7 @@ def test_what_does_not_fit_is_refused_with_its_place(
 ) -> None:
     case, _, rest = path.partition(".")
 
-    with pytest.raises(ValueError, match=wrong):
+    with pytest.raises(ValueError, match=f"[:;] {wrong}"):
         module(case.replace("_", "-"), rest).Input(**fields)
 
 
@@ -199,10 +200,6 @@ def test_long_texts_are_cut_in_docstrings(module: Any) -> None:
     assert "描述您想要的图像。" in texts.run.__doc__
 
 
-def problems_of(input_schema: Any, **entry: Any) -> Understood:
-    return understand([ModelSchema("acme/m", "schemas/acme/m.json", {**entry, "input_schema": input_schema})])
-
-
 def property_(schema: Any) -> Any:
     return {"properties": {"a": schema}}
 
@@ -210,19 +207,19 @@ def property_(schema: Any) -> Any:
 @pytest.mark.parametrize(
     ("schema", "place", "reason"),
     [
-        (property_({"type": "strnig"}), "/a/type", "is 'strnig'; known are string, str, "),
-        (property_({"type": ["string", 5]}), "/a/type", "is 5; known are"),
-        (property_({"type": []}), "/a/type", r"is \[\]; known are"),
+        (property_({"type": "strnig"}), "/a/type", "is 'strnig', which is no type; known are string, str, "),
+        (property_({"type": ["string", 5]}), "/a/type", "is 5, which is no type"),
+        (property_({"type": []}), "/a/type", r"is \[\], which is no type"),
         (property_({"type": "array", "items": {"type": "x"}}), "/a/items/type", "is 'x'"),
         (property_({"anyOf": [{"type": "x"}]}), "/a/anyOf/0/type", "is 'x'"),
-        (property_({"anyOf": []}), "/a/anyOf", "is not a list of schemas"),
+        (property_({"anyOf": []}), "/a/anyOf", "is empty"),
         (property_({"oneOf": {}}), "/a/oneOf", "is not a list of schemas"),
         (property_({"allOf": [{"type": "string"}, {"type": "integer"}]}), "/a", "its parts contradict each other"),
         (property_({"enum": ["a"], "allOf": [{"enum": ["b"]}]}), "/a", "its parts contradict each other"),
         (property_({"additionalProperties": {"type": "x"}}), "/a/additionalProperties/type", "is 'x'"),
-        (property_({"enum": []}), "/a/enum", "is not a list of values"),
+        (property_({"enum": []}), "/a/enum", "is empty"),
         (property_({"uniqueItems": "yes", "type": "array"}), "/a/uniqueItems", "is 'yes', not true or false"),
-        (property_({"type": "string", "maxLength": 1.5}), "/a/maxLength", "is 1.5, not a count"),
+        (property_({"type": "string", "maxLength": 1.5}), "/a/maxLength", "is 1.5, not a whole number"),
         (property_({"type": "number", "multipleOf": -1}), "/a/multipleOf", "is -1, not above zero"),
         (property_({"$dynamicRef": "#a"}), "/a/$dynamicRef", "is not supported"),
         (property_(False), "/a", "allows no value"),
@@ -231,7 +228,7 @@ def property_(schema: Any) -> Any:
     ],
 )
 def test_what_has_no_meaning_is_an_error_with_its_place(schema: Any, place: str, reason: str) -> None:
-    found = problems_of(schema)
+    found = understood(schema)
 
     assert found.modules == []
     assert [problem.pointer for problem in found.problems] == [f"/input_schema/properties{place}"]
@@ -240,7 +237,7 @@ def test_what_has_no_meaning_is_an_error_with_its_place(schema: Any, place: str,
 
 def test_everything_that_is_wrong_in_a_file_is_said_at_once() -> None:
     broken = {"properties": {"a": {"type": "x"}, "b": {"type": "string"}, "c": {"properties": {"d": {"enum": 5}}}}}
-    found = problems_of(broken, output_schema={"output": {"properties": {"e": {"type": "y"}}}})
+    found = understood(broken, output_schema={"output": {"properties": {"e": {"type": "y"}}}})
 
     assert [problem.pointer for problem in found.problems] == [
         "/input_schema/properties/a/type",
@@ -253,7 +250,7 @@ def test_combinations_narrow_and_widen_as_json_schema_says() -> None:
     """Each as the schema that it comes to, in plain words."""
 
     def plain(schema: Any) -> Any:
-        return problems_of({"properties": {"a": schema}}).modules[0].model.input["properties"]["a"]
+        return understood({"properties": {"a": schema}}).modules[0].model.input["properties"]["a"]
 
     assert plain({"allOf": [{"minimum": 1}, {"type": "integer", "minimum": 3}]}) == {"type": "integer", "minimum": 3}
     assert plain({"type": "integer", "allOf": [{"multipleOf": 4}, {"multipleOf": 6}]}) == {

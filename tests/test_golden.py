@@ -6,10 +6,9 @@
 from pathlib import Path
 
 import pytest
-from runcomfy_codegen.load import load
-from runcomfy_codegen.pipeline import print_package, understand
+from conftest import GOLDEN
+from runcomfy_codegen.pipeline import build, read
 
-GOLDEN = Path(__file__).parent / "golden"
 PACKAGE = "runcomfy"
 
 
@@ -30,10 +29,10 @@ def test_generation_gives_what_is_expected(case: str, request: pytest.FixtureReq
 
 
 def _generated(schemas: Path) -> dict[str, str]:
-    understood = understand(*load(schemas))
+    understood = read(schemas)
     if understood.problems:
         return {"errors.txt": "".join(f"{problem}\n" for problem in understood.problems)}
-    tree = print_package(understood.modules, PACKAGE)
+    tree = build(understood, PACKAGE)
     root = f"{PACKAGE}/models/"
     found = {f"expected/{path.removeprefix(root)}": text for path, text in tree.items() if path.startswith(root)}
     if understood.findings:

@@ -112,18 +112,6 @@ def test_the_twins_among_the_known_ids_are_settled_by_a_python_path(tmp_path: Pa
         assert f'MODEL_ID = "{model_id}"\n' in (models / f"{module}.py").read_text()
 
 
-def test_capitals_share_no_file_on_a_disk_that_ignores_case(tmp_path: Path) -> None:
-    add_schema(tmp_path, "acme/4K")
-    (tmp_path / "schemas/acme/other").mkdir()
-    add_schema(tmp_path, "acme/other/4k")
-
-    codegen("generate", "--package", "client", cwd=tmp_path)
-
-    written = [path.lower() for path in files(tmp_path / "generated")]
-    assert len(written) == len(set(written))
-    assert "client/models/acme/v4k.py" in written
-
-
 def test_two_ids_that_differ_in_capitals_are_twins() -> None:
     schemas = [ModelSchema(name, f"schemas/{name}.json", SCHEMA) for name in ("acme/4K", "acme/4k")]
 

@@ -80,3 +80,55 @@ def test_the_output_of_a_model_without_a_schema_has_the_usual_fields(read: Any) 
     output = read(b'{"audios": ["a"], "video": "v"}', MediaOutput)
 
     assert (output.audio, output.videos, output.image) == ("a", ["v"], None)
+
+
+STRING = {"type": "string"}
+OUTPUT = {"type": "object", "properties": {"image": {"type": "string"}}}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"output": OUTPUT},
+        {"output": OUTPUT, "title": "Output", "$schema": "x"},
+        {"output": {"$ref": "#/$defs/O"}, "$defs": {"O": OUTPUT}},
+        {"type": "object", "properties": {"output": {"$ref": "#/$defs/O"}}, "$defs": {"O": OUTPUT}},
+        {"$ref": "#/$defs/R", "$defs": {"R": {"properties": {"output": {"$ref": "#/$defs/O"}}}, "O": OUTPUT}},
+        {"type": "object", "properties": {"output": OUTPUT, "status": STRING, "logs": STRING}},
+        OUTPUT,
+    ],
+)
+def test_an_output_is_found_however_it_is_wrapped(made: Any, schema: Any) -> None:
+    model = made({"properties": {}}, output_schema=schema)
+
+    assert list(model.Output.model_fields) == ["image"]
+    assert model.Output._from_result({"output": {"image": "u"}}).image == "u"
+
+
+@pytest.mark.parametrize(
+    ("declared", "received", "read"),
+    [
+        ({"type": "array", "items": STRING}, ["a", None], ["a"]),
+        ({"type": "array", "items": STRING}, ["a", {"url": "b"}], ["a", "b"]),
+        ({"type": "boolean"}, "off", None),
+        ({"type": "boolean"}, True, True),
+        ({"type": "integer"}, True, None),
+        ({"type": "integer"}, "5", 5),
+        ({"type": "number"}, "nan", None),
+        ({"type": "number"}, 5, 5.0),
+    ],
+)
+def test_an_output_reads_what_can_be_read_and_nothing_else(made: Any, declared: Any, received: Any, read: Any) -> None:
+    model = made({"properties": {}}, output_schema={"output": {"properties": {"a": declared}}})
+
+    assert model.Output._from_result({"output": {"a": received}}).a == read
+
+
+def test_a_list_of_objects_and_urls_is_read_as_objects(made: Any) -> None:
+    items = {"type": "object", "properties": {"url": STRING}}
+    model = made({}, output_schema={"output": {"properties": {"a": {"type": "array", "items": items}}}})
+    output = model.Output._from_result(
+        {"output": {"a": [{"url": "https://a"}, None, "https://b", {"url": "c", "\ud800": 1}]}}
+    )
+
+    assert [item.url for item in output.a] == ["https://a", "https://b", "c"]

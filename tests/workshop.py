@@ -8,7 +8,7 @@ from typing import Any
 
 from runcomfy_codegen.errors import Problem
 from runcomfy_codegen.load import ModelSchema
-from runcomfy_codegen.pipeline import print_package, understand
+from runcomfy_codegen.pipeline import Understood, build, understand
 
 
 class Workshop:
@@ -26,12 +26,12 @@ class Workshop:
             ModelSchema(f"{example}/m{index}", f"schemas/{example}/m{index}.json", as_written(entry))
             for index, entry in enumerate(entries)
         ]
-        understood = understand(schemas)
-        for module in understood.modules:
+        found = understand(schemas)
+        for module in found.modules:
             file = self.schemas / f"{module.model.model_id}.json"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps(module.model.entry))
-        tree = print_package(understood.modules, self._package)
+        tree = build(found, self._package, keep_going=True) if found.modules else {}
         new = {path: text for path, text in tree.items() if f"/{example}/" in path}
         if not (self._folder / self._package).exists():
             new = tree
@@ -41,9 +41,9 @@ class Workshop:
         importlib.invalidate_caches()
         made = {
             module.model.model_id: importlib.import_module(f"{self._package}.models.{'.'.join(module.path)}")
-            for module in understood.modules
+            for module in found.modules
         }
-        return [made.get(schema.model_id) for schema in schemas], understood.problems
+        return [made.get(schema.model_id) for schema in schemas], found.problems
 
     @property
     def schemas(self) -> Path:
@@ -58,3 +58,8 @@ class Workshop:
 def as_written(entry: Any) -> Any:
     """An entry after its way through a file: what JSON cannot say is gone."""
     return json.loads(json.dumps(entry))
+
+
+def understood(input_schema: Any, **entry: Any) -> Understood:
+    """What is understood of one schema, of the model ``acme/m``."""
+    return understand([ModelSchema("acme/m", "schemas/acme/m.json", {**entry, "input_schema": input_schema})])

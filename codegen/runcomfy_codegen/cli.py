@@ -1,6 +1,7 @@
-"""The command ``runcomfy-codegen``. Exit codes: 0 fine, 1 a finding or a bad file, 2 wrong usage."""
+"""The command ``runcomfy-codegen``. Exit codes: 0 fine, 1 something is to be done about files, 2 wrong usage."""
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -55,48 +56,54 @@ def _check(options: argparse.Namespace) -> int:
         print(f"{options.out / options.package}: {len(tree)} files, up to date")
         return int(left_out)
     print(difference)
-    where = f" --schemas {options.schemas} --out {options.out} --package {options.package}"
-    defaults = (options.schemas, options.out, options.package) == (Path("schemas"), Path("generated"), "runcomfy")
-    print(f"out of date; type: runcomfy-codegen generate{'' if defaults else where}", file=sys.stderr)
+    print(f"out of date; type: {_command(options)}", file=sys.stderr)
     return 1
+
+
+def _command(options: argparse.Namespace) -> str:
+    """The command that brings up to date what was checked."""
+    words = ["runcomfy-codegen", "generate"]
+    if (options.schemas, options.out, options.package) != (Path("schemas"), Path("generated"), "runcomfy"):
+        words += ["--schemas", str(options.schemas), "--out", str(options.out), "--package", options.package]
+    return shlex.join([*words, *(["--keep-going"] if options.keep_going else [])])
 
 
 def _build(options: argparse.Namespace) -> tuple["Tree", bool]:
     """The package, and whether models were left out of it."""
-    from .load import load
-    from .pipeline import print_package, understand
+    from .pipeline import build, read
 
-    understood = understand(*load(options.schemas))
-    if understood.problems and not (options.keep_going and understood.modules):
-        raise GenerationError(understood.problems)
+    understood = read(options.schemas)
+    tree = build(understood, options.package, keep_going=options.keep_going)
     if understood.problems:
         print("\n".join(map(str, understood.problems)), file=sys.stderr)
         files = sorted({problem.file for problem in understood.problems})
         count = len(files) + len(understood.modules)
         print(f"left out, {len(files)} of {count} files: {', '.join(files)}", file=sys.stderr)
-    return print_package(understood.modules, options.package), bool(understood.problems)
+    return tree, bool(understood.problems)
 
 
 def _lint(options: argparse.Namespace) -> int:
-    from .load import load
-    from .pipeline import understand
+    from .pipeline import read
 
-    understood = understand(*load(options.schemas))
+    understood = read(options.schemas)
     for problem in understood.problems:
         print(problem.text("error"))
     for finding in understood.findings:
         print(finding)
-    models = len(understood.modules)
-    counts = f"{len(understood.problems)} errors, {len(understood.findings)} doubtful"
-    print(f"{options.schemas}: {models} models, {counts}", file=sys.stderr)
+    counts = [
+        _counted(len(understood.modules), "model"),
+        _counted(len(understood.problems), "error"),
+        _counted(len(understood.findings), "finding"),
+    ]
+    print(f"{options.schemas}: {', '.join(counts)}", file=sys.stderr)
     return int(bool(understood.problems or understood.findings))
 
 
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 def _parser() -> argparse.ArgumentParser:
-    shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--schemas", type=Path, default=Path("schemas"), metavar="DIR", help="default: schemas")
-    shared.add_argument("--out", type=Path, default=Path("generated"), metavar="DIR", help="default: generated")
-    shared.add_argument("--package", type=_package, default="runcomfy", metavar="NAME", help="default: runcomfy")
     parser = argparse.ArgumentParser("runcomfy-codegen", description="Generate a typed client from model schemas.")
     verbs = parser.add_subparsers(title="commands", required=True)
     for command, text in (
@@ -104,10 +111,14 @@ def _parser() -> argparse.ArgumentParser:
         (_check, "show what generate would change; exit 1 if anything"),
         (_lint, "report what is broken or doubtful in the schemas, and what is done about it; exit 1 if anything"),
     ):
-        verb = verbs.add_parser(command.__name__.strip("_"), help=text, description=text, parents=[shared])
+        verb = verbs.add_parser(command.__name__.strip("_"), help=text, description=text)
         verb.set_defaults(command=command)
-        if command is not _lint:
-            verb.add_argument("--keep-going", action="store_true", help="leave broken schemas out; exit 1 all the same")
+        verb.add_argument("--schemas", type=Path, default=Path("schemas"), metavar="DIR", help="default: schemas")
+        if command is _lint:
+            continue
+        verb.add_argument("--out", type=Path, default=Path("generated"), metavar="DIR", help="default: generated")
+        verb.add_argument("--package", type=_package, default="runcomfy", metavar="NAME", help="default: runcomfy")
+        verb.add_argument("--keep-going", action="store_true", help="leave broken schemas out; exit 1 all the same")
     return parser
 
 

@@ -34,6 +34,11 @@ def field_doc(plain: Plain, name: str) -> str:
     return " ".join(filter(None, [meaning, *(sentence for part in said for sentence in part), _sample(plain)]))
 
 
+def one_line(text: object) -> str:
+    """A text of a schema with single spaces; nothing for what is no text."""
+    return " ".join(text.split()) if isinstance(text, str) else ""
+
+
 def shortened(text: str) -> str:
     """A text as long as a docstring should be at most."""
     return text if len(text) <= _LONGEST_TEXT else f"{text[: _LONGEST_TEXT - 1]}…"

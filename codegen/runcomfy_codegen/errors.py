@@ -1,6 +1,7 @@
-"""What is told to the person who wrote a schema."""
+"""What is told to the person who runs the generator: of a schema, mostly."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -26,7 +27,7 @@ class Problem:
         """One line: file, place, severity, reason."""
         file = f"{self.file}:{self.position}" if self.position else self.file
         text = ": ".join(filter(None, (file, self.pointer, severity, self.reason)))
-        return escaped(text)  # a schema may hold line breaks, signs that steer a terminal, and half surrogate pairs
+        return escaped(text)  # a schema may hold line breaks, and characters that steer a terminal
 
     def __str__(self) -> str:
         return self.text()
@@ -44,7 +45,7 @@ class GenerationError(Exception):
     """Nothing was generated. `problems` holds everything that is wrong, file by file."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(sorted(set(problems)))
+        self.problems = tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
 
 
@@ -54,10 +55,13 @@ class OutputError(Exception):
 
 @dataclass
 class Report:
-    """What is doubtful in one file, as it is found; what is wrong is raised."""
+    """Everything that there is to say about one file."""
 
     source: str
     findings: dict[Problem, None] = field(default_factory=dict)
+    """What is doubtful, and what is done about it; in the order of its finding."""
+    problems: list[Problem] = field(default_factory=list)
+    """What keeps the file from being used."""
 
     def note(self, at: Place, reason: str) -> None:
         """Report something doubtful; the reason says what is done about it."""
@@ -66,6 +70,14 @@ class Report:
     def fail(self, at: Place, reason: str) -> NoReturn:
         """Give up on the schema at this place."""
         raise SchemaError(Problem(self.source, pointer(*at), reason))
+
+    @contextmanager
+    def gathering(self) -> Iterator[None]:
+        """Keep what is given up on inside, and go on behind it: there may be more to say."""
+        try:
+            yield
+        except SchemaError as error:
+            self.problems.extend(error.problems)
 
 
 def pointer(*parts: str | int) -> str:

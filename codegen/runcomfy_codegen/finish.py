@@ -1,7 +1,7 @@
-"""The last word on a plain schema: without what can never be met, and with a look at its default."""
+"""The last word on the plain schema of an input: without what can never be met, and with a look at its default."""
 
 from .errors import Place, Report
-from .plain import NUMBER_LIMITS, Plain, contradictory, fits, options, union
+from .plain import NUMBER_LIMITS, Plain, contradictory, fits, options
 
 
 def finished(plain: Plain, at: Place, report: Report, *, deep: bool) -> Plain:
@@ -13,26 +13,9 @@ def finished(plain: Plain, at: Place, report: Report, *, deep: bool) -> Plain:
     return plain
 
 
-def opened(plain: Plain) -> Plain:
-    """An output keeps values that its schema does not name and does not enforce limits: it has been paid for."""
-    words = {key: value for key, value in plain.items() if key in ("description", "default", "class")}
-    if "anyOf" in plain:
-        return {**words, **union([opened(option) for option in plain["anyOf"]])}
-    if "enum" in plain:
-        kinds = {bool: "boolean", int: "integer", str: "string"}
-        return {**words, **union([{"type": kinds[type(value)]} for value in plain["enum"]])}
-    made = {**words, **({"type": plain["type"]} if "type" in plain else {})}
-    for keyword in plain.keys() & {"items", "additionalProperties"}:
-        made[keyword] = opened(plain[keyword])
-    if plain.get("properties"):
-        made["properties"] = {name: opened(part) for name, part in plain["properties"].items()}
-        made["required"] = []
-    return made
-
-
 def _finished(plain: Plain, at: Place, report: Report, *, deep: bool) -> Plain:
     if limits := contradictory(plain):
-        report.note(at, f"has {' and '.join(limits)} that no value keeps; none of them is checked")
+        report.note(at, f"has {' and '.join(limits)} that no value keeps together; not checked")
         dropped = {*limits, *(NUMBER_LIMITS if limits[0] in NUMBER_LIMITS else ())}
         plain = {key: value for key, value in plain.items() if key not in dropped}
     if deep:
@@ -45,7 +28,7 @@ def _finished(plain: Plain, at: Place, report: Report, *, deep: bool) -> Plain:
         members = {name: finished(part, (*at, "properties", name), report, deep=True) for name, part in members.items()}
     if not members:
         if plain["required"]:
-            report.note((*at, "required"), "names fields that have no schema; left to the API")
+            report.note((*at, "required"), "names properties that have no schema; not checked")
         return {key: value for key, value in plain.items() if key not in ("properties", "required")}
     for name in plain["required"]:
         if name not in members:

@@ -4,7 +4,7 @@ from typing import Any
 
 from . import media
 from .errors import Place, Report
-from .limits import IMPLIED, keywords
+from .limits import IMPLIED, of_type
 
 _TYPES = {
     **dict.fromkeys(("string", "str"), "string"),
@@ -18,10 +18,10 @@ _TYPES = {
 COMBINATIONS = ("$ref", "allOf", "anyOf", "oneOf")
 _MEDIA = {"format", "validations", "title"}
 _SPEAK_OF = {
-    "string": keywords("string") | _MEDIA,
-    "integer": keywords("integer"),
-    "number": keywords("number"),
-    "array": keywords("array") | _MEDIA | {"items", "prefixItems"},
+    "string": of_type("string") | _MEDIA,
+    "integer": of_type("integer"),
+    "number": of_type("number"),
+    "array": of_type("array") | _MEDIA | {"items", "prefixItems"},
     "object": {"properties", "required", "additionalProperties"},
 }
 _SPEAKING = set().union(*_SPEAK_OF.values()) - {"title", "format"}
@@ -42,7 +42,7 @@ _FORMATS = {
 }
 
 
-def kinds(schema: dict[str, Any], at: Place, report: Report) -> list[str]:
+def types_of(schema: dict[str, Any], at: Place, report: Report) -> list[str]:
     """The declared types, or the one that the other keywords speak of; none where anything goes."""
     declared = schema.get("type")
     if declared is None:
@@ -51,7 +51,7 @@ def kinds(schema: dict[str, Any], at: Place, report: Report) -> list[str]:
     for name in declared if isinstance(declared, list) and declared else [declared]:
         kind = _TYPES.get(name.lower()) if isinstance(name, str) else None
         if kind is None:
-            report.fail((*at, "type"), f"is {name!r}; known are {', '.join(_TYPES)}")
+            report.fail((*at, "type"), f"is {name!r}, which is no type; known are {', '.join(_TYPES)}")
         if kind not in found:
             found.append(kind)
     return found
@@ -63,7 +63,7 @@ def note(schema: dict[str, Any], types: list[str], at: Place, report: Report) ->
         if keyword in _REFERRING:
             report.fail((*at, keyword), "is not supported")
         if keyword in _NARROWING:
-            report.note((*at, keyword), "is not checked here; left to the API")
+            report.note((*at, keyword), "is not checked here")
         elif keyword not in _READ and not keyword.startswith("x-"):
             report.note((*at, keyword), "is no keyword known here; ignored")
     _note_format(schema, types, at, report)
@@ -81,13 +81,13 @@ def beside(schema: dict[str, Any], branch: object, at: Place, report: Report) ->
     """What stands beside a combination and speaks of the type of one of its branches: limits, items, media."""
     if not isinstance(branch, dict) or "type" in schema:
         return {}
-    types = kinds(branch, at, report)
+    types = types_of(branch, at, report)
     if types:
         heard = set().union(*(_SPEAK_OF.get(kind, ()) for kind in types))
     elif any(keyword in branch for keyword in COMBINATIONS):
         heard = set().union(*_SPEAK_OF.values())
     else:
-        heard = set().union(*map(keywords, ("string", "number"))) if "enum" in branch else set()
+        heard = set().union(*map(of_type, ("string", "number"))) if "enum" in branch else set()
     heard -= {"properties", "required"}
     return {keyword: value for keyword, value in schema.items() if keyword in heard}
 
@@ -96,7 +96,7 @@ def unheard(schema: dict[str, Any], heard: set[str], at: Place, report: Report) 
     """Report what stands beside a combination, and none of its branches has use for."""
     for keyword in schema:
         if keyword in _SPEAKING - heard - {"properties", "required"}:
-            report.note((*at, keyword), "says nothing about what it stands beside; ignored")
+            report.note((*at, keyword), "fits none of the types beside it; ignored")
 
 
 def _note_format(schema: dict[str, Any], types: list[str], at: Place, report: Report) -> None:

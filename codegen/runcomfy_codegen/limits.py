@@ -30,7 +30,7 @@ def limits(schema: dict[str, Any], kind: str, at: Place, report: Report) -> dict
     return {keyword: value for keyword, value in found.items() if value is not None}
 
 
-def keywords(kind: str) -> set[str]:
+def of_type(kind: str) -> set[str]:
     """The limits that say something about one type."""
     return set(_READERS.get(kind, ()))
 
@@ -53,29 +53,34 @@ def _pattern(value: object, at: Place, report: Report) -> str | None:
     if not isinstance(value, str):
         report.fail(at, "is not a string")
     if _OTHER_MEANING.search(value):
-        report.note(at, "has signs that not every engine reads the same; left to the API")
+        report.note(at, "has what engines read differently (&&, --, ~~, [ in a set, \\A, \\z, \\<, \\>); not checked")
         return None
     try:  # the engine that will check inputs against it; look-arounds are beyond it
         _engine(value)
     except CoreSchemaError as error:
-        reason = " ".join(str(error).partition("regex parse error:")[2].split()) or "it is too large"
-        report.note(at, f"cannot be checked ({reason}); left to the API")
+        reason = " ".join(str(error).partition("error: ")[2].split()) or "it is too large"
+        report.note(at, f"is beyond the engine here ({reason}); not checked")
         return None
     except UnicodeEncodeError:
-        report.note(at, "holds half a surrogate pair, which matches nothing; left to the API")
+        report.note(at, "holds half a surrogate pair, which matches nothing; not checked")
         return None
     return value
+
+
+def is_number(value: object) -> bool:
+    """Whether a JSON value is a number that a float can hold."""
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(float(value))
+    except OverflowError:
+        return False
 
 
 def _number(value: object, at: Place, report: Report) -> int | float | None:
     if not isinstance(value, int | float) or isinstance(value, bool):
         report.fail(at, f"is {value!r}, not a number")
-    try:
-        if isfinite(float(value)):
-            return value
-    except OverflowError:
-        pass
-    report.note(at, "is beyond what a number can be; ignored")
+    if is_number(value):
+        return value
+    report.note(at, "is too large for a number; not checked")
     return None
 
 
@@ -92,7 +97,7 @@ def _divisor(value: object, at: Place, report: Report) -> int | float | None:
 
 def _count(value: object, at: Place, report: Report) -> int:
     if not isinstance(value, int | float) or isinstance(value, bool) or value < 0 or value != int(value):
-        report.fail(at, f"is {value!r}, not a count")
+        report.fail(at, f"is {value!r}, not a whole number of at least 0")
     return min(int(value), _LARGEST_COUNT)
 
 
@@ -115,5 +120,5 @@ _READERS: dict[str, dict[str, Callable[[object, Place, Report], Any]]] = {
     "string": {"minLength": _count, "maxLength": _count, "pattern": _pattern},
     "array": {"minItems": _count, "maxItems": _count, "uniqueItems": _flag},
 }
-IMPLIED = {keyword: kind for kind, readers in _READERS.items() for keyword in readers}
+IMPLIED = {keyword: type_ for type_ in ("array", "string", "number") for keyword in of_type(type_)}
 """The type that each limit speaks of, where a schema names none."""

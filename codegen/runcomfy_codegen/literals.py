@@ -7,7 +7,7 @@ from typing import NamedTuple
 from unicodedata import ucd_3_2_0
 
 _WIDTH = 100
-# Spelled out: str.isprintable() knows other signs in each version of Python, and the output must not depend on it.
+# Spelled out: str.isprintable() knows other characters in each version of Python, and the output must not depend on it.
 _UNPRINTABLE = re.compile(
     "[\x00-\x1f\x7f-\xa0\xad\u061c\u200b-\u200f\u2028-\u202f\u205f-\u206f\u3000\ud800-\udfff\ufeff\ufff9-\ufffb]"
 )
@@ -19,8 +19,13 @@ def literal(value: object) -> str:
 
 
 def escaped(text: str) -> str:
-    """A text for a terminal: its line breaks, and signs that steer or cannot be printed, are spelled out."""
+    """A text for a terminal: its line breaks, and characters that steer or cannot be printed, are spelled out."""
     return _UNPRINTABLE.sub(lambda sign: ascii(sign[0])[1:-1], text)
+
+
+def is_text(text: str) -> bool:
+    """Whether UTF-8 has all of it: half a surrogate pair cannot be sent."""
+    return not re.search("[\ud800-\udfff]", text)
 
 
 def is_printable(text: str) -> bool:
@@ -29,11 +34,11 @@ def is_printable(text: str) -> bool:
 
 
 def is_known(text: str) -> bool:
-    """Whether every version of Python has the same opinion of all the signs in a text.
+    """Whether every version of Python has the same opinion of all the characters of a text.
 
-    The signs of Unicode 3.2 keep their properties for ever, and Python knows which they are.
+    The characters of Unicode 3.2 keep their properties for ever, and Python knows which they are.
     """
-    return text.isascii() or all(ucd_3_2_0.category(sign) != "Cn" for sign in text)
+    return text.isascii() or all(ucd_3_2_0.category(character) != "Cn" for character in text)
 
 
 class Section(NamedTuple):

@@ -1,4 +1,4 @@
-"""Schema files in, one `ModelSchema` each out; what a file says is not judged here, only that it can be read."""
+"""Schema files in, one `ModelSchema` each out: that they can be read, and are entries of a catalog."""
 
 import json
 from dataclasses import dataclass
@@ -10,31 +10,6 @@ from .errors import Problem, SchemaError, pointer
 from .literals import is_printable
 
 MAX_BYTES = 4 * 1024 * 1024
-
-GENERIC_OUTPUT_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "image": {"type": "string", "format": "uri", "description": "single image URL"},
-        "video": {"type": "string", "format": "uri", "description": "single video URL"},
-        "images": {
-            "type": "array",
-            "description": "multiple image URLs",
-            "items": {"type": "string", "format": "uri"},
-        },
-        "videos": {
-            "type": "array",
-            "description": "multiple video URLs",
-            "items": {"type": "string", "format": "uri"},
-        },
-        "audio": {"type": "string", "format": "uri", "description": "single audio URL"},
-        "audios": {
-            "type": "array",
-            "description": "multiple audio URLs",
-            "items": {"type": "string", "format": "uri"},
-        },
-    },
-}
-"""What the API's pages print for every model, and the audio keys that RunComfy's own clients read as well."""
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ ends with ``url`` and the last word of the title names one.
 """
 
 import re
-from math import isfinite
 from typing import Any
 
+from .docs import one_line
 from .errors import Place, Report
+from .limits import is_number
 
 _NOUNS = {
     **dict.fromkeys(("image", "images", "img", "imgs", "photo", "photos", "picture", "pictures"), "image"),
@@ -34,7 +35,7 @@ def by_format(schema: dict[str, Any]) -> str | None:
 
 
 def by_name(name: str, title: object) -> str | None:
-    """The kind of a string field without a format.
+    """The kind of a string field without a format that tells it.
 
     >>> by_name("start_image_url_2", ""), by_name("125_audio", ""), by_name("image_size", "")
     ('image', 'audio', None)
@@ -43,7 +44,7 @@ def by_name(name: str, title: object) -> str | None:
     """
     words = _words(name)
     if words and words[-1] in _LINKS:
-        described = [word for word in _words(title if isinstance(title, str) else "") if word not in _LINKS]
+        described = [word for word in _words(one_line(title)) if word not in _LINKS]
         words = [word for word in words if word not in _LINKS]
         return _noun(words) or _noun(described)
     return _noun(words)
@@ -53,27 +54,18 @@ def rules(schema: dict[str, Any], at: Place, report: Report) -> list[Rule]:
     """The ``validations`` beside a media field; those that cannot be read are reported and left to the API."""
     declared = schema.get("validations", [])
     if not isinstance(declared, list):
-        report.note((*at, "validations"), "is not a list; left to the API")
+        report.note((*at, "validations"), "is not a list; not checked")
         return []
     found = []
     for index, entry in enumerate(declared):
-        rule, limit = (
-            (entry.get(f"validation_{key}") for key in ("rule", "value")) if isinstance(entry, dict) else ("", "")
-        )
-        match = _RULE.fullmatch(rule.replace(" ", "")) if isinstance(rule, str) else None
-        if match is None or not isinstance(limit, int | float) or isinstance(limit, bool) or not _finite(limit):
-            report.note((*at, "validations", index), "is no rule known here; left to the API")
+        fields = entry if isinstance(entry, dict) else {}
+        match = _RULE.fullmatch(one_line(fields.get("validation_rule")).replace(" ", ""))
+        limit: Any = fields.get("validation_value")
+        if match is None or not is_number(limit):
+            report.note((*at, "validations", index), "is no rule known here; not checked")
             continue
-        words = entry.get("validation_error")
-        found.append((match[1], match[2], float(limit), " ".join(words.split()) if isinstance(words, str) else ""))
+        found.append((match[1], match[2], float(limit), one_line(fields.get("validation_error"))))
     return found
-
-
-def _finite(value: float) -> bool:
-    try:
-        return isfinite(float(value))
-    except OverflowError:
-        return False
 
 
 def _words(text: str) -> list[str]:

@@ -45,7 +45,7 @@ _METACLASS_MEMBERS = frozenset({"mro", "register"})
 _BUILTIN_TYPES = frozenset({"bool", "dict", "float", "int", "list", "str"})
 
 _LONGEST_PATH = 200
-"""Signs in a python_path; file systems have limits of their own."""
+"""Characters of a python_path; file systems have limits of their own."""
 
 RESERVED_SEGMENTS = _FUNCTIONS | _DEVICES | {"_runtime"}
 RESERVED_CLASSES = _CLASS_NAMES | _IMPORTED | {"False", "None", "True"}
@@ -222,13 +222,15 @@ class _Shapes:
 
     def _class_of(self, schema: Plain, wire: str, one_of_many: bool) -> str:
         """A class of its own, or that of the same definition met before."""
-        key = json.dumps({key: value for key, value in schema.items() if key not in ("description", "default")})
-        if "class" in schema and key in self._shared:
-            return self._shared[key]
-        class_name = self._class_name(schema["class"]) if "class" in schema else self._class_name(wire, one_of_many)
-        self._shared[key] = class_name
-        self.add(schema, class_name)
-        return class_name
+        if "class" not in schema:
+            class_name = self._class_name(wire, one_of_many)
+            self.add(schema, class_name)
+            return class_name
+        definition = json.dumps({key: value for key, value in schema.items() if key not in ("description", "default")})
+        if definition not in self._shared:
+            self._shared[definition] = self._class_name(schema["class"])
+            self.add(schema, self._shared[definition])
+        return self._shared[definition]
 
     def _class_name(self, words_in: str, one_of_many: bool = False) -> str:
         """``"loras"``, one of many -> ``"Lora"``."""

@@ -7,16 +7,41 @@ schema says can reach datamodel-code-generator unseen.
 from dataclasses import dataclass
 from typing import Any
 
-from .docs import shortened
+from .docs import one_line, shortened
 from .errors import Place, Problem, Report, SchemaError
-from .load import GENERIC_OUTPUT_SCHEMA, ModelSchema
-from .plain import Plain, options, union
+from .load import ModelSchema
+from .plain import NULL, Plain, options, union, words_of
 from .reader import Reader
 from .references import resolve
 
+GENERIC_OUTPUT_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "image": {"type": "string", "format": "uri", "description": "single image URL"},
+        "video": {"type": "string", "format": "uri", "description": "single video URL"},
+        "images": {
+            "type": "array",
+            "description": "multiple image URLs",
+            "items": {"type": "string", "format": "uri"},
+        },
+        "videos": {
+            "type": "array",
+            "description": "multiple video URLs",
+            "items": {"type": "string", "format": "uri"},
+        },
+        "audio": {"type": "string", "format": "uri", "description": "single audio URL"},
+        "audios": {
+            "type": "array",
+            "description": "multiple audio URLs",
+            "items": {"type": "string", "format": "uri"},
+        },
+    },
+}
+"""What the API's pages print for every model, and the audio keys that RunComfy's own clients read as well."""
+
 _ENVELOPE = {"request_id", "status"}
 """What tells the schema of a whole result from that of an output."""
-BARE_OUTPUT = "output"
+_BARE_OUTPUT = "output"
 """The field of an output that is no object, but one string or list."""
 
 
@@ -30,7 +55,7 @@ class Model:
     description: str
     price: str
     input: Plain
-    """Always an object with ``properties`` and ``required``."""
+    """An object with ``properties`` and ``required``."""
     output: Plain
     """The same."""
     entry: dict[str, Any]
@@ -42,17 +67,19 @@ def normalise(schema: ModelSchema) -> Model:
     """Give one schema its plain meaning, or raise a `SchemaError` with everything that has none."""
     entry = schema.entry
     report = Report(schema.source)
-    problems: list[Problem] = []
-    input_ = _root(entry, ("input_schema",), entry["input_schema"], report, problems, is_input=True)
-    published, at = _output_schema(entry)
-    output = _root(entry, at, published, report, problems, is_input=False)
-    if problems:
-        raise SchemaError(*problems)
+    input_: Plain = {}
+    output: Plain = {}
+    with report.gathering():
+        input_ = _input(entry, report)
+    with report.gathering():
+        output = _output(entry, report)
+    if report.problems:
+        raise SchemaError(*report.problems)
     return Model(
         model_id=schema.model_id,
         source=schema.source,
-        title=shortened(_text(entry.get("display_name"))),
-        description=shortened(_text(entry.get("description"))),
+        title=shortened(one_line(entry.get("display_name"))),
+        description=shortened(one_line(entry.get("description"))),
         price=_price(entry),
         input=input_,
         output=output,
@@ -61,61 +88,48 @@ def normalise(schema: ModelSchema) -> Model:
     )
 
 
-def _root(
-    entry: dict[str, Any], at: Place, schema: object, report: Report, problems: list[Problem], *, is_input: bool
-) -> Plain:
-    reader = Reader(entry, at, is_input, report)
-    try:
-        plain = reader.root(_object(schema))
-        objects = [option for option in options(plain) if _is_object(option)]
-        others = [option for option in options(plain) if not _is_object(option) and option != {"type": "null"}]
-        if is_input:
-            return _input(plain, objects, others, at, report)
-        if others:  # no object, but one string or list: it gets a field
-            objects.append({"properties": {BARE_OUTPUT: union(others)}, "required": []})
-        return {**plain, **_one(objects)}
-    except SchemaError as error:
-        problems.extend(error.problems)
-        return {}
-    finally:
-        problems.extend(reader.problems)
-
-
-def _input(plain: Plain, objects: list[Plain], others: list[Plain], at: Place, report: Report) -> Plain:
-    if others or not objects:
-        kind = (others or [{"type": "null"}])[0].get("type", "any value")
-        report.fail((*at, "type"), f"is {kind!r}; only an object can be the whole of an input")
+def _input(entry: dict[str, Any], report: Report) -> Plain:
+    at = ("input_schema",)
+    plain = Reader(entry, at, is_input=True, report=report).root(_typed(entry["input_schema"]))
+    objects = [option for option in options(plain) if option.get("type") == "object"]
+    others = [option for option in options(plain) if option not in objects]
+    if others:
+        report.fail(at, f"is {others[0].get('type', 'any value')!r}; only an object can be the whole of an input")
     if len(objects) > 1:
-        report.note(at, "has alternatives; their fields can be set together, and which go together is left to the API")
-    one = _one(objects)
-    if not one["properties"]:
+        report.note(at, "has alternatives; their properties can be set together, which go together is not checked")
+    merged = _merged(plain, objects)
+    if not merged["properties"]:
         report.note(at, "has no properties; nothing can be set")
-    return {key: value for key, value in {**plain, **one}.items() if key not in ("anyOf", "additionalProperties")}
+    return merged
 
 
-def _object(schema: object) -> object:
+def _output(entry: dict[str, Any], report: Report) -> Plain:
+    schema, at = _output_schema(entry)
+    plain = Reader(entry, at, is_input=False, report=report).root(_typed(schema))
+    objects = [option for option in options(plain) if option.get("type") == "object"]
+    others = [option for option in options(plain) if option not in objects and option != NULL]
+    if others:  # no object, but one string or list: it gets a field
+        objects.append({"properties": {_BARE_OUTPUT: union(others)}, "required": []})
+    return _merged(plain, objects)
+
+
+def _typed(schema: object) -> object:
     """The title of a root is decoration: "Input", or the key of a translation. Its type may be missing."""
     if not isinstance(schema, dict):
         return schema
-    typed = (
-        {"type": "object"} if not {"type", "anyOf", "oneOf", "allOf", "$ref", "enum", "const"} & schema.keys() else {}
-    )
-    return {**typed, **schema, "title": ""}
+    tells = {"type", "anyOf", "oneOf", "allOf", "$ref", "enum", "const"} & schema.keys()
+    return {**({} if tells else {"type": "object"}), **schema, "title": ""}
 
 
-def _is_object(plain: Plain) -> bool:
-    return plain.get("type") == "object"
-
-
-def _one(objects: list[Plain]) -> Plain:
-    """Alternatives of objects as one with all their fields; required is what all of them require."""
+def _merged(plain: Plain, objects: list[Plain]) -> Plain:
+    """Alternatives of objects as one with all their properties; required is what all of them require."""
     names = dict.fromkeys(name for option in objects for name in option.get("properties", {}))
     members = {
         name: union([option["properties"][name] for option in objects if name in option.get("properties", {})])
         for name in names
     }
     required = [name for name in names if all(name in option.get("required", ()) for option in objects)]
-    return {"type": "object", "properties": members, "required": required}
+    return {**words_of(plain), "type": "object", "properties": members, "required": required}
 
 
 def _output_schema(entry: dict[str, Any]) -> tuple[object, Place]:
@@ -124,37 +138,32 @@ def _output_schema(entry: dict[str, Any]) -> tuple[object, Place]:
     The API's pages print it below one key ``output``; it may as well stand alone, or inside the schema of a result.
     """
     published = entry.get("output_schema") or GENERIC_OUTPUT_SCHEMA
+    at: Place = ("output_schema",)
     if "output" in published and not {"type", "properties", "$ref"} & published.keys():
-        return published["output"], ("output_schema", "output")
-    whole, at = _pointed(entry, published, ("output_schema",))
-    members = whole.get("properties") if isinstance(whole, dict) else None
+        return published["output"], (*at, "output")
+    result, place = _pointed(entry, published, at)
+    members = result.get("properties") if isinstance(result, dict) else None
     if isinstance(members, dict) and "output" in members:
-        inner, _ = _pointed(entry, members["output"], at)
+        inner, _ = _pointed(entry, members["output"], place)
         alone = members.keys() == {"output"} and isinstance(inner, dict) and "properties" in inner
         if alone or members.keys() & _ENVELOPE:
-            return members["output"], (*at, "properties", "output")
-    return published, ("output_schema",)
+            return members["output"], (*place, "properties", "output")
+    return published, at
 
 
 def _pointed(entry: dict[str, Any], schema: object, at: Place) -> tuple[object, Place]:
     """What a reference refers to; anything else, and a reference to nowhere, is itself."""
     for _ in range(10):
-        if not isinstance(schema, dict) or "$ref" not in schema:
+        found = resolve(schema["$ref"], entry, at) if isinstance(schema, dict) and "$ref" in schema else None
+        if found is None:
             break
-        try:
-            schema, at = resolve(schema["$ref"], entry, at, at, Report(""))
-        except SchemaError:  # the reader will tell
-            break
+        schema, at = found
     return schema, at
-
-
-def _text(value: object) -> str:
-    return " ".join(value.split()) if isinstance(value, str) else ""
 
 
 def _price(entry: dict[str, Any]) -> str:
     price = entry.get("base_price_usd")
     if not isinstance(price, int | float) or isinstance(price, bool):
         return ""
-    unit = _text(entry.get("price_unit")) or "request"
+    unit = one_line(entry.get("price_unit")) or "request"
     return f"{price} USD per {unit}, as published when this module was generated."

@@ -16,46 +16,43 @@ from .verify import verify
 
 @dataclass(frozen=True)
 class Understood:
-    """What a folder of schemas says: the models that are fine, and everything that there is to say about the files."""
+    """What some schemas say: the models that are fine, and everything that there is to say about the files."""
 
     modules: list[Module]
     problems: list[Problem]
-    """What keeps a file from being used."""
+    """What keeps files from being used."""
     findings: list[Problem]
     """What is doubtful, and what is done about it."""
 
 
+def read(folder: Path) -> Understood:
+    """Load, normalise and name a folder of schemas."""
+    return understand(*load(folder))
+
+
 def understand(schemas: Iterable[ModelSchema], problems: Iterable[Problem] = ()) -> Understood:
-    """Normalise and name what `load` has read; its problems come first."""
-    problems = list(problems)
+    """Normalise and name what was loaded; the problems of loading join those found here."""
+    found = set(problems)
     models = []
-    findings: list[Problem] = []
     for schema in schemas:
         try:
             models.append(normalise(schema))
         except SchemaError as error:
-            problems.extend(error.problems)
-        else:
-            findings.extend(models[-1].findings)
-    modules, clashes = name(models)
-    return Understood(modules, sorted({*problems, *clashes}), sorted(set(findings)))
+            found.update(error.problems)
+    modules, unnamed = name(models)
+    findings = {finding for model in models for finding in model.findings}
+    return Understood(modules, sorted({*found, *unnamed}), sorted(findings))
 
 
-def build(schemas: Path, package: str) -> Tree:
-    """Everything that ``generate`` writes, as ``{path: text}``.
+def build(understood: Understood, package: str, *, keep_going: bool = False) -> Tree:
+    """Everything that ``generate`` writes, as ``{path: text}``; to keep going is to leave out what has problems.
 
     Raises:
         GenerationError: with everything that is wrong in all files.
     """
-    understood = understand(*load(schemas))
-    if understood.problems:
+    if understood.problems and not (keep_going and understood.modules):
         raise GenerationError(understood.problems)
-    return print_package(understood.modules, package)
-
-
-def print_package(modules: Iterable[Module], package: str) -> Tree:
-    """The whole package of some models."""
-    codes = [classes(module) for module in modules]
+    codes = [classes(module) for module in understood.modules]
     rendered = render(codes, package)
     for path, text in rendered.items():
         verify(path, text, package)

@@ -26,6 +26,8 @@ MAX_ALTERNATIVES = 1_000
 NULL: Plain = {"type": "null"}
 WORDS = ("description", "default", "class")
 NUMBER_LIMITS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
+JSON_TYPES: dict[type, str] = {bool: "boolean", int: "integer", float: "number", str: "string"}
+"""The types of JSON's scalars."""
 _PYTHON_TYPES = {"string": str, "boolean": bool, "array": list, "object": dict, "null": type(None)}
 
 
@@ -70,6 +72,27 @@ def both(first: Plain, second: Plain) -> Plain | None:
     return found
 
 
+def opened(plain: Plain) -> Plain:
+    """An output keeps values that its schema does not name and does not enforce limits: it has been paid for."""
+    words = words_of(plain)
+    if "anyOf" in plain:
+        return {**words, **union([opened(option) for option in plain["anyOf"]])}
+    if "enum" in plain:
+        return {**words, **union([{"type": JSON_TYPES[type(value)]} for value in plain["enum"]])}
+    made = {**words, **({"type": plain["type"]} if "type" in plain else {})}
+    for keyword in plain.keys() & {"items", "additionalProperties"}:
+        made[keyword] = opened(plain[keyword])
+    if plain.get("properties"):
+        made["properties"] = {name: opened(part) for name, part in plain["properties"].items()}
+        made["required"] = []
+    return made
+
+
+def words_of(plain: Plain) -> Plain:
+    """What people are told, and nothing of what is checked."""
+    return {word: plain[word] for word in WORDS if word in plain}
+
+
 def fits(value: object, plain: Plain) -> bool:
     """Whether a JSON value is what a plain schema asks for."""
     return any(_fits(value, option) for option in options(plain))
@@ -80,11 +103,11 @@ def fitting(values: list[Any], plain: Plain) -> list[Any]:
     chosen = plain.get("enum", plain.get("values"))
     if chosen is None:
         return [value for value in values if fits(value, plain)]
-    known = set(map(key, chosen))
-    return [value for value in values if key(value) in known]
+    known = set(map(identity, chosen))
+    return [value for value in values if identity(value) in known]
 
 
-def key(value: object) -> tuple[bool, object]:
+def identity(value: object) -> tuple[bool, object]:
     """Equal for the same JSON scalar: 1 and 1.0 are one, 1 and true are not."""
     return isinstance(value, bool), value
 
@@ -109,18 +132,18 @@ def contradictory(plain: Plain) -> list[str]:
     return found if empty else []
 
 
-def whole(plain: Plain) -> Plain:
+def rounded(plain: Plain) -> Plain:
     """The limits of an integer as integers: at least 0.5 is at least 1."""
     if plain.get("type") != "integer":
         return plain
-    rounded: dict[str, Callable[[float], int]] = {
+    rounds: dict[str, Callable[[float], int]] = {
         "minimum": ceil,
         "maximum": floor,
         "exclusiveMinimum": floor,
         "exclusiveMaximum": ceil,
         "multipleOf": lambda divisor: Fraction(str(divisor)).numerator,
     }
-    limits = {key: rounded[key](value) if key in rounded else value for key, value in plain.items()}
+    limits = {key: rounds[key](value) if key in rounds else value for key, value in plain.items()}
     return {key: value for key, value in limits.items() if (key, value) != ("multipleOf", 1)}
 
 
@@ -136,8 +159,8 @@ def _bare(plain: Plain) -> Plain:
 def _merged(one: Plain, other: Plain) -> Plain | None:
     """Two alternatives as one, where that loses nothing but which of the fields go together."""
     if "enum" in one and "enum" in other:
-        known = set(map(key, one["enum"]))
-        return {"enum": [*one["enum"], *(value for value in other["enum"] if key(value) not in known)]}
+        known = set(map(identity, one["enum"]))
+        return {"enum": [*one["enum"], *(value for value in other["enum"] if identity(value) not in known)]}
     if "properties" in one and one.get("properties") == other.get("properties"):
         return {**one, "required": [name for name in one["required"] if name in other["required"]]}
     if _without_media(one) == _without_media(other):
@@ -159,10 +182,10 @@ def _both(one: Plain, other: Plain) -> Plain | None:
                 if keyword == "values" and second.get("type") == "integer":
                     return {**first, "type": "integer", "values": list(map(int, values))} if values else None
                 return {**first, keyword: values} if values else None
-    kinds = {one["type"], other["type"]}
-    if len(kinds) > 1 and kinds != {"integer", "number"}:
+    types = {one["type"], other["type"]}
+    if len(types) > 1 and types != {"integer", "number"}:
         return None
-    kind = one["type"] if len(kinds) == 1 else "integer"
+    kind = one["type"] if len(types) == 1 else "integer"
     merged = {**other, **one, "type": kind}
     for keyword in one.keys() & other.keys() & _TIGHTER.keys():
         merged[keyword] = _TIGHTER[keyword](one[keyword], other[keyword])
@@ -170,7 +193,7 @@ def _both(one: Plain, other: Plain) -> Plain | None:
             return None
     if more := list(dict.fromkeys((*patterns(one), *patterns(other))))[1:]:
         merged["patterns"] = more
-    return whole(merged)
+    return rounded(merged)
 
 
 def _same_multiple(one: float, other: float) -> int | float:
@@ -200,7 +223,7 @@ _TIGHTER: dict[str, Callable[[Any, Any], Any]] = {
 def _fits(value: object, plain: Plain) -> bool:
     for keyword in ("enum", "values"):
         if keyword in plain:
-            return not isinstance(value, list | dict) and key(value) in set(map(key, plain[keyword]))
+            return not isinstance(value, list | dict) and identity(value) in set(map(identity, plain[keyword]))
     kind = plain.get("type")
     if kind is None:
         return True

@@ -6,32 +6,33 @@ narrowed: it has been paid for.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from . import keywords, media
+from .docs import one_line
 from .enums import enum
-from .errors import Place, Problem, Report, SchemaError
-from .finish import finished, opened
+from .errors import Place, Report
+from .finish import finished
 from .limits import limits
-from .plain import MAX_ALTERNATIVES, NULL, WORDS, Plain, TooManyAlternatives, both, options, union, whole
-from .references import resolve
+from .literals import is_text
+from .plain import MAX_ALTERNATIVES, NULL, Plain, TooManyAlternatives, both, opened, options, rounded, union, words_of
+from .references import definition_name, resolve
 
 MAX_DEPTH = 32
 """Schemas inside each other: properties, items, alternatives and references, all counted."""
 MAX_PARTS = 10_000
-"""Schemas in one file, counted as often as they are referred to."""
+"""Schemas inside one input or output schema, counted as often as they are referred to."""
 
 
 @dataclass
 class Reader:
-    """Reads one schema of a file. What is wrong with single properties is gathered in `problems`."""
+    """Reads one schema of a file. What is wrong with single properties is gathered in the report."""
 
     entry: dict[str, Any]
     root_at: Place
     is_input: bool
     report: Report
-    problems: list[Problem] = field(default_factory=list)
     _parts: int = 0
     _depth: int = 0
     _combining: int = 0
@@ -49,8 +50,7 @@ class Reader:
         plain = self._meaning(schema, at, name)
         if self._combining or not self.is_input:
             return plain  # a part of a combination is finished with the whole
-        combined = isinstance(schema, dict) and any(keyword in schema for keyword in keywords.COMBINATIONS)
-        return finished(plain, at, self.report, deep=combined)
+        return finished(plain, at, self.report, deep=isinstance(schema, dict) and _merges(schema))
 
     def _meaning(self, schema: object, at: Place, name: str) -> Plain:
         if schema is True:
@@ -58,7 +58,7 @@ class Reader:
         if not isinstance(schema, dict):
             self.report.fail(at, "allows no value" if schema is False else "is not an object")
         if self._parts >= MAX_PARTS:
-            self.report.fail((), f"has more than {MAX_PARTS} parts, counting what they refer to")
+            self.report.fail(self.root_at, f"has more than {MAX_PARTS} parts, counting what they refer to")
         if self._depth >= MAX_DEPTH:
             self.report.fail(at, f"is nested more than {MAX_DEPTH} deep")
         self._parts += 1
@@ -69,37 +69,40 @@ class Reader:
             self._depth -= 1
 
     def _understood(self, schema: dict[str, Any], at: Place, name: str) -> Plain:
-        kinds = keywords.kinds(schema, at, self.report)
-        keywords.note(schema, kinds, at, self.report)
-        plain = {**_words(schema), **self._own(schema, kinds, at, name)}
+        types = keywords.types_of(schema, at, self.report)
+        keywords.note(schema, types, at, self.report)
+        plain = {**_words(schema), **self._own(schema, types, at, name)}
         for part in self._combined(schema, at, name):
             plain = self._both(plain, part, at)
         if schema.get("nullable") is True:
-            plain = {**_only_words(plain), **union([plain, NULL])}
+            plain = {**words_of(plain), **union([plain, NULL])}
         return plain
 
     def _both(self, one: Plain, other: Plain, at: Place) -> Plain:
         try:
             found = both(one, other)
         except TooManyAlternatives:
-            self.report.fail(at, f"comes to more than {MAX_ALTERNATIVES} alternatives")
+            self.report.fail(at, f"has more than {MAX_ALTERNATIVES} combinations of its alternatives")
         if found is not None:
             return found
         if self.is_input:
             self.report.fail(at, "allows no value: its parts contradict each other")
         return {}
 
-    def _own(self, schema: dict[str, Any], kinds: list[str], at: Place, name: str) -> Plain:
-        if "array" in kinds and isinstance(schema.get("enum"), list) and not any(map(_is_list, schema["enum"])):
-            self.report.note((*at, "enum"), "has no lists; its values are taken for those of the items")
-            inner = {"enum": schema["enum"], **_object(schema.get("items"))}
-            schema = {**{key: value for key, value in schema.items() if key != "enum"}, "items": inner}
-        if ("enum" in schema or "const" in schema) and (found := enum(schema, kinds, at, self.report)):
-            return found
-        return union([self._typed(schema, kind, at, name) for kind in kinds]) if kinds else {}
+    def _own(self, schema: dict[str, Any], types: list[str], at: Place, name: str) -> Plain:
+        chosen = enum(schema, [type_ for type_ in types if type_ != "array"], at, self.report)
+        if chosen is None:
+            return union([self._typed(schema, type_, at, name) for type_ in types]) if types else {}
+        if "array" not in types:
+            return chosen
+        self.report.note(at, "has an enum without lists; its values are taken for those of the items")
+        array = self._typed(schema, "array", at, name)
+        alternatives = [{**array, "items": self._both(array["items"], chosen, at)}]
+        alternatives += [NULL] if "null" in types else []
+        return union([*alternatives, *([chosen] if {*types} - {"array", "null"} else [])])
 
     def _typed(self, schema: dict[str, Any], kind: str, at: Place, name: str) -> Plain:
-        plain = whole({"type": kind, **limits(schema, kind, at, self.report)})
+        plain = rounded({"type": kind, **limits(schema, kind, at, self.report)})
         if kind == "string":
             return {**plain, **self._media(schema, at, name)}
         if kind == "array":
@@ -113,7 +116,7 @@ class Reader:
         if not combinations:
             return []
         heard: set[str] = set()
-        merges = combinations != ["$ref"] or "properties" in schema
+        merges = _merges(schema)
         self._combining += merges
         try:
             found = [self._referred(schema, at, name, heard)] if "$ref" in schema else []
@@ -122,7 +125,7 @@ class Reader:
             for keyword in ("anyOf", "oneOf"):
                 branches = self._branches(schema, keyword, at)
                 if any(_is_choice_of_fields(branch) for branch, _ in branches):
-                    self.report.note((*at, keyword), "is a choice of fields to set; left to the API")
+                    self.report.note((*at, keyword), "is a choice of properties to set; not checked")
                 if branches:
                     found.append(
                         union([self._branch(schema, branch, place, name, heard) for branch, place in branches])
@@ -141,7 +144,7 @@ class Reader:
             return plain
         # What the branch says of the same keyword counts as well.
         limited = [self._limited(option, further, at) for option in options(plain)]
-        return {**_only_words(plain), **union(limited)}
+        return {**words_of(plain), **union(limited)}
 
     def _limited(self, option: Plain, schema: dict[str, Any], at: Place) -> Plain:
         found = limits(schema, option.get("type", ""), at, self.report)
@@ -149,24 +152,29 @@ class Reader:
 
     def _branches(self, schema: dict[str, Any], keyword: str, at: Place) -> list[tuple[object, Place]]:
         branches = schema.get(keyword, [])
-        if keyword in schema and (not isinstance(branches, list) or not branches):
+        if not isinstance(branches, list):
             self.report.fail((*at, keyword), "is not a list of schemas")
+        if keyword in schema and not branches:
+            self.report.fail((*at, keyword), "is empty")
         if len(branches) > MAX_ALTERNATIVES:
             self.report.fail((*at, keyword), f"has more than {MAX_ALTERNATIVES} alternatives")
         return [(branch, (*at, keyword, index)) for index, branch in enumerate(branches)]
 
     def _referred(self, schema: dict[str, Any], at: Place, name: str, heard: set[str]) -> Plain:
         at = (*at, "$ref")
-        target, place = resolve(schema["$ref"], self.entry, self.root_at, at, self.report)
+        found = resolve(schema["$ref"], self.entry, self.root_at)
+        if found is None:
+            self.report.fail(at, f"is {schema['$ref']!r}, which is not in this document")
+        target, place = found
         if place in self._following:
-            self.report.note(at, "refers to what it stands in; any value is taken there, and left to the API")
+            self.report.note(at, "refers to itself; any value is taken there")
             return {}
         before, self._following = self._following, (*self._following, place)
         try:
             plain = self._branch(schema, target, place, name, heard)
         finally:
             self._following = before
-        return {**plain, "class": str(place[-1])} if place and "properties" in plain else plain
+        return {**plain, "class": definition_name(place)} if "properties" in plain else plain
 
     # Strings and arrays
 
@@ -181,7 +189,7 @@ class Reader:
         if kind:
             return {"media": {"kind": kind, "rules": media.rules(schema, at, self.report)}}
         if "validations" in schema:
-            self.report.note((*at, "validations"), "says nothing about what is no media; ignored")
+            self.report.note((*at, "validations"), "stands beside a field that is no image, video or audio; ignored")
         return {}
 
     def _items(self, schema: dict[str, Any], at: Place, name: str) -> Plain:
@@ -215,11 +223,10 @@ class Reader:
         members: dict[str, Plain] = {}
         marked: list[str] = []
         for name, member, place in _named(schema, properties, at):
-            try:
-                self._check_name(name, place)
+            with self.report.gathering():
+                if not is_text(name):
+                    self.report.fail(place, f"{name!r} holds half a surrogate pair, which cannot be sent")
                 members.setdefault(name, self._read(member, place, name))
-            except SchemaError as error:  # the other properties may have something to be told as well
-                self.problems.extend(error.problems)
             if isinstance(member, dict) and member.get("required") is True:
                 marked.append(name)
         named = {"properties": members, "required": list(dict.fromkeys((*required, *marked)))}
@@ -235,17 +242,21 @@ class Reader:
         if not self.is_input or (further is False and keyword not in schema):
             return {}
         if at == self.root_at:
-            self.report.note((*at, keyword), 'further fields have no keyword here; client.submit("…", {…}) sends them')
+            self.report.note(
+                (*at, keyword), 'further properties are no arguments of run(); client.submit("…", {…}) sends them'
+            )
             return {}
-        self.report.note((*at, keyword), "any further fields are taken, and left to the API")
+        self.report.note((*at, keyword), "any further properties are taken; not checked")
         return {"additionalProperties": {}}
-
-    def _check_name(self, name: str, at: Place) -> None:
-        if any("\ud800" <= character <= "\udfff" for character in name):
-            self.report.fail(at, f"{name!r} holds half a surrogate pair, which cannot be sent")
 
 
 _AN = {"image": "an image", "video": "a video", "audio": "an audio file"}
+
+
+def _merges(schema: dict[str, Any]) -> bool:
+    """Whether parts of a schema come together; a reference alone only stands for something."""
+    present = [keyword for keyword in keywords.COMBINATIONS if keyword in schema]
+    return bool(present) and (present != ["$ref"] or "properties" in schema)
 
 
 def _is_list(value: object) -> bool:
@@ -282,18 +293,9 @@ def _positions(schema: dict[str, Any], at: Place) -> list[tuple[object, Place]]:
 
 def _words(schema: dict[str, Any]) -> Plain:
     """What people are told of a field."""
-    texts = (schema.get(key) for key in ("description", "title"))
-    meaning = next((text for text in map(_text, texts) if text), "")
+    meaning = one_line(schema.get("description")) or one_line(schema.get("title"))
     sample = schema.get("default")
     return {**({"description": meaning} if meaning else {}), **({} if sample is None else {"default": sample})}
-
-
-def _text(value: object) -> str:
-    return " ".join(value.split()) if isinstance(value, str) else ""
-
-
-def _only_words(plain: Plain) -> Plain:
-    return {key: value for key, value in plain.items() if key in WORDS}
 
 
 def _ruled(option: Plain, kind: str | None, rules: list[media.Rule]) -> Plain:

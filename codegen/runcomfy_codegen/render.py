@@ -52,8 +52,11 @@ def data(codes: Iterable[Code], package: str) -> Tree:
     """The schemas themselves, for all that needs them at run time: the sandbox, for one."""
     tree = {}
     for code in codes:
-        entry = {**code.module.model.entry, "$comment": f"{MARK} from {code.module.model.source}"}
-        entry = {"$comment": entry.pop("$comment"), **entry}  # first, where `tree` looks for it
+        model = code.module.model
+        # The mark comes first, where `tree` looks for it.
+        entry = {"$comment": f"{MARK} from {model.source}"} | {
+            key: value for key, value in model.entry.items() if key != "$comment"
+        }
         path = "/".join((package, "_schemas", *code.module.path)) + ".json"
         text = json.dumps(entry, indent=2, ensure_ascii=False)
         # Half a surrogate pair has no UTF-8, but JSON has a way to write it.

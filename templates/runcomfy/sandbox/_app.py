@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from . import _media
-from ._catalog import Model
+from ._catalog import Model, types
 from ._faults import Endpoint, Fault
 from ._jobs import Job, Pace
 
@@ -228,16 +228,16 @@ def _output(job: Job, base: str) -> Any:
 def _sample(model: Model, schema: Any, url: str, depth: int = 0) -> Any:
     """A value for a schema whose own name says nothing of the medium."""
     schema = model.resolved(schema)
-    kind = str(schema.get("type")).lower() if isinstance(schema, dict) else None
+    type_ = types(schema)[0]
     if depth > 20:
         return None
-    if kind in ("array", "list"):
+    if type_ == "array":
         return [_sample(model, schema.get("items"), url, depth + 1)]
     members = schema.get("properties") if isinstance(schema, dict) else None
     if isinstance(members, dict):
         return {name: _sample(model, part, url, depth + 1) for name, part in members.items()}
-    plain = {"integer": 0, "int": 0, "number": 0.0, "float": 0.0, "boolean": False, "bool": False, "object": {}}
-    return plain.get(str(kind), url)
+    plain: dict[str, Any] = {"integer": 0, "number": 0.0, "boolean": False, "object": {}, "null": None}
+    return plain.get(type_, url)
 
 
 async def _cancel(state: State, request: Request, token: str) -> Response:

@@ -59,9 +59,11 @@ _COUNTS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "m
 _GENERIC_OUTPUT = {
     "type": "object",
     "properties": {
-        kind: {"type": "string", "format": "uri"} for kind in ("image", "video", "images", "videos", "audio", "audios")
+        **{kind: {"type": "string"} for kind in ("image", "video", "audio")},
+        **{kind: {"type": "array", "items": {"type": "string"}} for kind in ("images", "videos", "audios")},
     },
 }
+"""What the API's pages print for every model, and the audio keys that RunComfy's own clients read as well."""
 
 
 @dataclass(frozen=True)
@@ -200,10 +202,11 @@ def standard(schema: Any) -> Any:
             plain[f"exclusive{bound}"] = plain.pop(bound.lower())
     if _is_number(schema.get("multipleOf")) and schema["multipleOf"] > 0:
         plain["multipleOf"] = schema["multipleOf"]
-    declared = schema["type"] if isinstance(schema.get("type"), list) else [schema.get("type")]
-    kinds = [_ALIASES.get(str(kind).lower(), str(kind).lower()) for kind in declared]
+    kinds = types(schema)
     if "array" in kinds and "enum" in plain and not any(isinstance(value, list) for value in plain["enum"]):
-        plain["items"] = {"enum": plain.pop("enum")}  # the choice is among the items
+        choice = {"enum": plain.pop("enum")}  # among the items, and for the other types among the values
+        items = {"type": "array", "items": choice}
+        plain["allOf"] = [*plain.get("allOf", ()), {"anyOf": [items, choice]} if kinds != ["array"] else items]
     elif "enum" in plain or "const" in plain:
         kinds = []  # the values decide
     if kinds and set(kinds) <= _TYPES:
@@ -216,6 +219,13 @@ def standard(schema: Any) -> Any:
     # Some schemas require a name that is no property; nobody could ever send it.
     plain["required"] = [name for name in dict.fromkeys(names) if name in members]
     return {"anyOf": [plain, {"type": "null"}]} if schema.get("nullable") is True else plain
+
+
+def types(schema: Any) -> list[str]:
+    """The declared types by their standard names."""
+    declared = schema.get("type") if isinstance(schema, dict) else None
+    names = declared if isinstance(declared, list) and declared else [declared]
+    return [_ALIASES.get(str(name).lower(), str(name).lower()) for name in names]
 
 
 def _anywhere(part: Any) -> Any:
