@@ -6,6 +6,6 @@
                                       Tree ─verify─▶ ─format─▶ Tree ─┬─ write ▶ generated/
                                                                      └─ diff  ▶ check
 
-Each stage is a module with one function, and plain data passes between them. Only `load` reads schema files and only
+Each stage is a module, and plain data passes between them. Only `load` reads schema files and only
 `tree` touches the output.
 """

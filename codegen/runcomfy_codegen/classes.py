@@ -3,7 +3,6 @@
 import ast
 import json
 from collections.abc import Iterator
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,6 +10,7 @@ from datamodel_code_generator import GenerateConfig, InputFileType, LiteralType,
 from datamodel_code_generator.enums import DataModelType, StrictTypes
 from datamodel_code_generator.format import PythonVersion
 
+from .annotations import Exact, Inlined, annotated, expression, shown, text_of, with_alias
 from .literals import literal
 from .naming import Module, Shape
 from .plain import Plain
@@ -26,7 +26,6 @@ _HOMES = {
     "StrictInt": "pydantic",
     "StrictStr": "pydantic",
 }
-_PLAIN = {"StrictBool": "bool", "StrictInt": "int", "StrictStr": "str", "_runtime.Number": "float"}
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ def classes(module: Module) -> Code:
 
 def _typed(shapes: tuple[Shape, ...], *, is_input: bool) -> tuple[Class, ...]:
     numbers = {shape.name: f"C{number}" for number, shape in enumerate(shapes)}
-    names = _Inlined({number: ast.Name(name) for name, number in numbers.items()})
+    names = Inlined({number: ast.Name(name) for name, number in numbers.items()})
     handed_on = _HandedOn(numbers, is_input=is_input)
     definitions = {numbers[shape.name]: handed_on.definition(shape) for shape in shapes}
     checks = tuple(handed_on.checks.items())
@@ -90,16 +89,14 @@ def _typed(shapes: tuple[Shape, ...], *, is_input: bool) -> tuple[Class, ...]:
     for shape in shapes:
         fields = []
         for member, text in zip(shape.members, texts[numbers[shape.name]], strict=True):
-            annotation = names.visit(_expression(text))
+            annotation = names.visit(expression(text))
             fields.append(
                 Field(
                     name=member.name,
-                    annotation=_with_alias(annotation, member.wire if member.wire != member.name else None),
-                    type=_plain(annotation),
+                    annotation=with_alias(annotation, member.wire if member.wire != member.name else None),
+                    type=shown(annotation),
                     required=member.required and is_input,
-                    doc=member.doc
-                    if member.wire == member.name
-                    else f"{member.doc} Sent as {literal(member.wire)}.".strip(),
+                    doc=member.doc,
                 )
             )
         made.append(Class(shape.name, shape.doc, tuple(fields), shape.open))
@@ -204,12 +201,12 @@ def _annotations(definitions: str, checks: tuple[tuple[str, str], ...], is_input
     }
     types: dict[str, ast.expr] = {}
     for name, type_ in _named_types(module, numbers):
-        types[name] = _Inlined(types).visit(type_)
+        types[name] = Inlined(types).visit(type_)
         if check := dict(checks).get(name):
-            types[name] = _annotated(types[name], check)
-    inlined = _Inlined(types)
-    exact = _Exact() if is_input else ast.NodeTransformer()
-    return {name: [_text(exact.visit(inlined.visit(annotation))) for annotation in found[name]] for name in numbers}
+            types[name] = annotated(types[name], check)
+    inlined = Inlined(types)
+    exact = Exact() if is_input else ast.NodeTransformer()
+    return {name: [text_of(exact.visit(inlined.visit(annotation))) for annotation in found[name]] for name in numbers}
 
 
 def _named_types(module: ast.Module, numbers: list[str]) -> Iterator[tuple[str, ast.expr]]:
@@ -220,102 +217,3 @@ def _named_types(module: ast.Module, numbers: list[str]) -> Iterator[tuple[str, 
                 yield name, type_
             case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(args=[_, type_])):
                 yield name, type_
-
-
-def _annotated(annotation: ast.expr, check: str) -> ast.expr:
-    """``StrictStr`` -> ``Annotated[StrictStr, _runtime.Media('image')]``."""
-    match annotation:
-        case ast.Subscript(value=ast.Name(id="Annotated"), slice=ast.Tuple(elts=[*elements])):
-            inner = ", ".join(map(ast.unparse, elements))
-        case _:
-            inner = _text(annotation)
-    return _expression(f"Annotated[{inner}, {check}]")
-
-
-def _with_alias(annotation: ast.expr, alias: str | None) -> str:
-    """``Annotated[StrictInt, Field(ge=0)]`` -> ``Annotated[StrictInt, Field(ge=0, alias='62_steps')]``."""
-    if alias is None:
-        return _text(annotation)
-    type_, parts = annotation, []
-    match annotation:
-        case ast.Subscript(value=ast.Name(id="Annotated"), slice=ast.Tuple(elts=[first, *others])):
-            type_, parts = first, others
-    fields = [part for part in parts if isinstance(part, ast.Call) and _text(part.func) == "Field"]
-    checks = "".join(f"{_text(part)}, " for part in parts if part not in fields)
-    known = [f"{keyword.arg}={_text(keyword.value)}" for field in fields for keyword in field.keywords]
-    return f"Annotated[{_text(type_)}, {checks}Field({', '.join([*known, f'alias={literal(alias)}'])})]"
-
-
-class _Exact(ast.NodeTransformer):
-    """``Literal[5, 10]`` -> ``Annotated[Literal[5, 10], _runtime.exact]``: pydantic alone would take 5.0 for 5.
-
-    ``StrictFloat`` -> ``_runtime.Number``: pydantic alone would make 5 a 5.0.
-    """
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        return _expression("_runtime.Number") if node.id == "StrictFloat" else node
-
-    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
-        if not (isinstance(node.value, ast.Name) and node.value.id == "Literal"):
-            return self.generic_visit(node)  # type: ignore[return-value]  # a subscript stays one
-        values = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-        if all(isinstance(value, ast.Constant) and isinstance(value.value, str) for value in values):
-            return node
-        return _expression(f"Annotated[{_text(node)}, _runtime.exact]")
-
-
-class _Inlined(ast.NodeTransformer):
-    """``Sequence[F0Item]`` -> ``Sequence[Annotated[StrictInt, Field(ge=0)]]``, by the given meanings; also of names."""
-
-    def __init__(self, meanings: dict[str, ast.expr]) -> None:
-        self._meanings = meanings
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        return deepcopy(self._meanings.get(node.id, node))
-
-
-class _Plain(ast.NodeTransformer):
-    """``Annotated[StrictInt | None, Field(ge=0)]`` -> ``int | None``."""
-
-    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
-        match node:
-            case ast.Subscript(value=ast.Name(id="Annotated"), slice=ast.Tuple(elts=[type_, *_])):
-                return self.visit(type_)  # type: ignore[no-any-return]  # an expression stays one
-            case ast.Subscript(value=ast.Name(id="Literal")):
-                return node
-        return self.generic_visit(node)  # type: ignore[return-value]  # a subscript stays one
-
-    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
-        left, right = self.visit(node.left), self.visit(node.right)
-        # ``Annotated[str | None, …] | None`` says None twice; without the limits, once is enough.
-        return left if _text(left).endswith(f"| {_text(right)}") else ast.BinOp(left, node.op, right)
-
-    def visit_Name(self, node: ast.Name) -> ast.Name:
-        return ast.Name(_PLAIN.get(node.id, node.id), node.ctx)
-
-    def visit_Attribute(self, node: ast.Attribute) -> ast.Name:
-        return ast.Name(_PLAIN[ast.unparse(node)], node.ctx)
-
-
-def _plain(annotation: ast.expr) -> str:
-    return _text(_Plain().visit(_expression(_text(annotation))))
-
-
-class _Literal(str):
-    """A text that is printed the same by every version of Python."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return literal(str(self))
-
-
-def _text(node: ast.expr) -> str:
-    for constant in ast.walk(node):
-        if isinstance(constant, ast.Constant) and isinstance(constant.value, str):
-            constant.value = _Literal(constant.value)
-    return ast.unparse(node)
-
-
-def _expression(text: str) -> ast.expr:
-    return ast.parse(text, mode="eval").body

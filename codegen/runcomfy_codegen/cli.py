@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from .errors import GenerationError, OutputError
 
 if TYPE_CHECKING:
-    from .formatting import Tree
+    from .tree import Tree
 
 _EXTRA = ("jinja2", "datamodel_code_generator", "ruff", "inflect")
 # What the generated package and its users import: a package of the same name would stand in its way, or they in its.

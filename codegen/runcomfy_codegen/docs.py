@@ -3,13 +3,11 @@
 import json
 from typing import Any
 
+from .literals import literal
 from .plain import NULL, Plain, options, patterns
 
-_MEDIA = {
-    "image": ("URL of an image.", "URLs of images."),
-    "video": ("URL of a video.", "URLs of videos."),
-    "audio": ("URL of an audio file.", "URLs of audio files."),
-}
+_ONE = {"image": "URL of an image.", "video": "URL of a video.", "audio": "URL of an audio file."}
+_MANY = {"image": "URLs of images.", "video": "URLs of videos.", "audio": "URLs of audio files."}
 _QUANTITIES = {
     "file_size_mb": "File size in MB",
     "width_pixels": "Width in pixels",
@@ -20,18 +18,20 @@ _LONGEST_SAMPLE = 200
 _LONGEST_TEXT = 2_000
 
 
-def field_doc(plain: Plain, name: str) -> str:
-    """One paragraph on a field.
+def field_doc(plain: Plain, wire: str, name: str) -> str:
+    """One paragraph on a field, by its name on the wire and its name in Python.
 
-    >>> field_doc({"description": "Steps", "type": "integer", "minimum": 1, "maximum": 50, "default": 25}, "steps")
-    'Steps. From 1 to 50. Sample: 25.'
+    >>> field_doc({"type": "integer", "minimum": 1, "maximum": 50, "default": 25}, "62_steps", "field_62_steps")
+    "62 steps. From 1 to 50. Sample: 25. Sent as '62_steps'."
     """
     alternatives = [option for option in options(plain) if option != NULL]
     said = [_said(option) for option in alternatives]
     if len(alternatives) > 1:
         said = [[f"As {option.get('type')}:", *part] for option, part in zip(alternatives, said, strict=True) if part]
-    meaning = _sentence(plain.get("description", "")) or _humanised(name)
-    return " ".join(filter(None, [meaning, *(sentence for part in said for sentence in part), _sample(plain)]))
+    meaning = _sentence(plain.get("description", "")) or _humanised(wire)
+    sentences = [meaning, *(sentence for part in said for sentence in part), _sample(plain)]
+    sentences += [f"Sent as {literal(wire)}."] if wire != name else []
+    return " ".join(filter(None, sentences))
 
 
 def one_line(text: object) -> str:
@@ -49,30 +49,30 @@ def _sentence(text: str) -> str:
     return text if not text or text.endswith((".", "!", "?", "。", "…")) else f"{text}."
 
 
-def _humanised(name: str) -> str:
+def _humanised(wire: str) -> str:
     """``"guidance_scale"`` -> ``"Guidance scale."``."""
-    words = " ".join(name.replace("_", " ").replace("-", " ").split())
+    words = " ".join(wire.replace("_", " ").replace("-", " ").split())
     return f"{words[:1].upper()}{words[1:]}." if words else ""
 
 
 def _said(plain: Plain) -> list[str]:
     items = plain.get("items", {})
     return [
-        *_media(plain, 0),
-        *_media(items, 1),
+        *_media(plain, _ONE),
+        *_media(items, _MANY),
         *_limits(plain),
         *([] if "media" in items else _of_items(items)),
     ]
 
 
-def _media(plain: Plain, plural: int) -> list[str]:
+def _media(plain: Plain, words: dict[str, str]) -> list[str]:
     if "media" not in plain:
         return []
     rules = [
         f"{_QUANTITIES.get(quantity, quantity.capitalize())} {_OPERATORS[operator]} {_number(limit)}."
         for quantity, operator, limit, _ in plain["media"]["rules"]
     ]
-    return [_MEDIA[plain["media"]["kind"]][plural], *rules]
+    return [words[plain["media"]["kind"]], *rules]
 
 
 def _of_items(items: Plain) -> list[str]:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-Tree = dict[str, str]
+from .tree import Tree
 
 _COMMON = ("--isolated", "--no-cache", "--quiet", "--no-respect-gitignore", "--target-version", "py311")
 _STYLE = ("--config", "line-length=120", "--config", "exclude=[]")

@@ -198,7 +198,13 @@ class _Shapes:
     def add(self, schema: Plain, class_name: str) -> None:
         names = field_names(schema["properties"])
         members = tuple(
-            Member(names[wire], wire, field_doc(part, wire), self._hoisted(part, wire), wire in schema["required"])
+            Member(
+                names[wire],
+                wire,
+                field_doc(part, wire, names[wire]),
+                self._hoisted(part, wire),
+                wire in schema["required"],
+            )
             for wire, part in schema["properties"].items()
         )
         doc = shortened(schema.get("description", ""))

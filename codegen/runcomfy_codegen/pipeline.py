@@ -6,11 +6,12 @@ from pathlib import Path
 
 from .classes import classes
 from .errors import GenerationError, Problem, SchemaError
-from .formatting import Tree, format_tree
+from .formatting import format_tree
 from .load import ModelSchema, load
 from .naming import Module, name
 from .normalise import normalise
 from .render import data, render, runtime
+from .tree import Tree
 from .verify import verify
 
 
