@@ -28,8 +28,8 @@ def field_doc(plain: Plain, wire: str, name: str) -> str:
     said = [_said(option) for option in alternatives]
     if len(alternatives) > 1:
         said = [[f"As {option.get('type')}:", *part] for option, part in zip(alternatives, said, strict=True) if part]
-    meaning = _sentence(plain.get("description", "")) or _humanised(wire)
-    sentences = [meaning, *(sentence for part in said for sentence in part), _sample(plain)]
+    meaning = sentence(plain.get("description", "")) or _humanised(wire)
+    sentences = [meaning, *(words for part in said for words in part), _sample(plain)]
     sentences += [f"Sent as {literal(wire)}."] if wire != name else []
     return " ".join(filter(None, sentences))
 
@@ -44,7 +44,8 @@ def shortened(text: str) -> str:
     return text if len(text) <= _LONGEST_TEXT else f"{text[: _LONGEST_TEXT - 1]}…"
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
+    """A text of a schema as a sentence of a docstring."""
     text = shortened(text)
     return text if not text or text.endswith((".", "!", "?", "。", "…")) else f"{text}."
 

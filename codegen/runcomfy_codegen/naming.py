@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from unicodedata import normalize
 
-from .docs import field_doc, shortened
+from .docs import field_doc, sentence
 from .errors import Problem, SchemaError
 from .literals import is_known
 from .normalise import Model
@@ -207,7 +207,7 @@ class _Shapes:
             )
             for wire, part in schema["properties"].items()
         )
-        doc = shortened(schema.get("description", ""))
+        doc = sentence(schema.get("description", ""))
         self.made.append(Shape(class_name, doc, members, "additionalProperties" in schema))
 
     def _hoisted(self, schema: Plain, wire: str, *, one_of_many: bool = False) -> Plain:

@@ -45,6 +45,8 @@ def union(alternatives: Iterable[Plain]) -> Plain:
     for option in (option for alternative in alternatives for option in options(alternative)):
         if not _bare(option):
             return {}
+        if option.get("type") == "null":
+            option = NULL  # whatever words it has are about nothing
         for index, other in enumerate(kept):
             if (merged := _merged(other, option)) is not None:
                 kept[index] = merged

@@ -40,7 +40,7 @@ class Output(_runtime.Output):
 
 
 class Lora(_runtime.InputObject):
-    """The LoRA to apply"""
+    """The LoRA to apply."""
 
     path: StrictStr
     """Path."""
@@ -49,7 +49,7 @@ class Lora(_runtime.InputObject):
 
 
 class More(_runtime.InputObject):
-    """One LoRA"""
+    """One LoRA."""
 
     path: StrictStr
     """Path."""

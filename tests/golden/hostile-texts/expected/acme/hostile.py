@@ -41,7 +41,7 @@ class Output(_runtime.Output):
 
 
 class Input(_runtime.Input[Output]):
-    """\"\"\" import os; os.abort() \"\"\"\\"""
+    """\"\"\" import os; os.abort() \"\"\"\\."""
 
     _endpoint: ClassVar[_runtime.Endpoint] = _runtime.Endpoint(MODEL_ID, Output)
 
