@@ -217,6 +217,7 @@ def test_no_member_of_a_metaclass_stands_in_for_a_required_field(made: Any, name
             {"a": {"type": "object", "required": ["x"], "additionalProperties": NUMBER}},
             "/a/required: names properties that have no schema",
         ),
+        ({"a": {"anyOf": [STRING, NULL], "pattern": "(?=x)"}}, "/a/pattern: is beyond the engine here (look-around"),
         ({"a": {"type": "integer", "exclusiveMinimum": 1, "exclusiveMaximum": 2}}, "/a: has exclusiveMinimum and "),
         (
             {"a": {"allOf": [{"properties": {"b": STRING}, "required": ["c"]}]}},

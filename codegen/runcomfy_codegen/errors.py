@@ -62,14 +62,21 @@ class Report:
     """What is doubtful, and what is done about it; in the order of its finding."""
     problems: list[Problem] = field(default_factory=list)
     """What keeps the file from being used."""
+    moved: dict[Place, Place] = field(default_factory=dict)
+    """Where in the file stands what is read as if it stood elsewhere."""
 
     def note(self, at: Place, reason: str) -> None:
         """Report something doubtful; the reason says what is done about it."""
-        self.findings[Problem(self.source, pointer(*at), reason)] = None
+        self.findings[Problem(self.source, self._pointer(at), reason)] = None
 
     def fail(self, at: Place, reason: str) -> NoReturn:
         """Give up on the schema at this place."""
-        raise SchemaError(Problem(self.source, pointer(*at), reason))
+        raise SchemaError(Problem(self.source, self._pointer(at), reason))
+
+    def _pointer(self, at: Place) -> str:
+        depths = (depth for depth in range(len(at), 0, -1) if at[:depth] in self.moved)
+        depth = next(depths, 0)
+        return pointer(*self.moved.get(at[:depth], ()), *at[depth:])
 
     @contextmanager
     def gathering(self) -> Iterator[None]:

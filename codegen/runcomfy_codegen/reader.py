@@ -6,7 +6,7 @@ narrowed: it has been paid for.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from . import keywords, media
@@ -23,6 +23,15 @@ MAX_DEPTH = 32
 """Schemas inside each other: properties, items, alternatives and references, all counted."""
 MAX_PARTS = 10_000
 """Schemas inside one input or output schema, counted as often as they are referred to."""
+
+
+@dataclass
+class _Combination:
+    """A schema with references or branches, and which of its other keywords those have use for."""
+
+    schema: dict[str, Any]
+    at: Place
+    heard: set[str] = field(default_factory=set)
 
 
 @dataclass
@@ -112,45 +121,45 @@ class Reader:
     # Combinations
 
     def _combined(self, schema: dict[str, Any], at: Place, name: str) -> list[Plain]:
-        combinations = [keyword for keyword in keywords.COMBINATIONS if keyword in schema]
-        if not combinations:
+        if not any(keyword in schema for keyword in keywords.COMBINATIONS):
             return []
-        heard: set[str] = set()
+        whole = _Combination(schema, at)
         merges = _merges(schema)
         self._combining += merges
         try:
-            found = [self._referred(schema, at, name, heard)] if "$ref" in schema else []
-            for branch, place in self._branches(schema, "allOf", at):
-                found.append(self._branch(schema, branch, place, name, heard))
+            found = [self._referred(whole, name)] if "$ref" in schema else []
+            found += [self._branch(whole, branch, place, name) for branch, place in self._branches(whole, "allOf")]
             for keyword in ("anyOf", "oneOf"):
-                branches = self._branches(schema, keyword, at)
+                if branches := self._branches(whole, keyword):
+                    found.append(union([self._branch(whole, branch, place, name) for branch, place in branches]))
                 if any(_is_choice_of_fields(branch) for branch, _ in branches):
                     self.report.note((*at, keyword), "is a choice of properties to set; not checked")
-                if branches:
-                    found.append(
-                        union([self._branch(schema, branch, place, name, heard) for branch, place in branches])
-                    )
         finally:
             self._combining -= merges
         if "type" not in schema:
-            keywords.unheard(schema, heard, at, self.report)
+            keywords.unheard(schema, whole.heard, at, self.report)
         return found
 
-    def _branch(self, schema: dict[str, Any], branch: object, at: Place, name: str, heard: set[str]) -> Plain:
-        further = keywords.beside(schema, branch, at, self.report)
-        heard.update(further)
-        plain = self._meaning({**further, **branch} if isinstance(branch, dict) else branch, at, name)
-        if not any(keyword in _object(branch) for keyword in further):
+    def _branch(self, whole: _Combination, branch: object, at: Place, name: str) -> Plain:
+        if not isinstance(branch, dict):
+            return self._meaning(branch, at, name)
+        further = keywords.beside(whole.schema, branch, at, self.report)
+        whole.heard.update(further)
+        new = {keyword: value for keyword, value in further.items() if keyword not in branch}
+        self.report.moved |= {(*at, keyword): (*whole.at, keyword) for keyword in new}
+        plain = self._meaning({**new, **branch}, at, name)
+        if new.keys() == further.keys():
             return plain
         # What the branch says of the same keyword counts as well.
-        limited = [self._limited(option, further, at) for option in options(plain)]
+        limited = [self._limited(option, further, whole.at) for option in options(plain)]
         return {**words_of(plain), **union(limited)}
 
     def _limited(self, option: Plain, schema: dict[str, Any], at: Place) -> Plain:
         found = limits(schema, option.get("type", ""), at, self.report)
         return self._both(option, {"type": option["type"], **found}, at) if found else option
 
-    def _branches(self, schema: dict[str, Any], keyword: str, at: Place) -> list[tuple[object, Place]]:
+    def _branches(self, whole: _Combination, keyword: str) -> list[tuple[object, Place]]:
+        schema, at = whole.schema, whole.at
         branches = schema.get(keyword, [])
         if not isinstance(branches, list):
             self.report.fail((*at, keyword), "is not a list of schemas")
@@ -160,18 +169,18 @@ class Reader:
             self.report.fail((*at, keyword), f"has more than {MAX_ALTERNATIVES} alternatives")
         return [(branch, (*at, keyword, index)) for index, branch in enumerate(branches)]
 
-    def _referred(self, schema: dict[str, Any], at: Place, name: str, heard: set[str]) -> Plain:
-        at = (*at, "$ref")
-        found = resolve(schema["$ref"], self.entry, self.root_at)
+    def _referred(self, whole: _Combination, name: str) -> Plain:
+        reference, at = whole.schema["$ref"], (*whole.at, "$ref")
+        found = resolve(reference, self.entry, self.root_at)
         if found is None:
-            self.report.fail(at, f"is {schema['$ref']!r}, which is not in this document")
+            self.report.fail(at, f"is {reference!r}, which is not in this document")
         target, place = found
         if place in self._following:
             self.report.note(at, "refers to itself; any value is taken there")
             return {}
         before, self._following = self._following, (*self._following, place)
         try:
-            plain = self._branch(schema, target, place, name, heard)
+            plain = self._branch(whole, target, place, name)
         finally:
             self._following = before
         return {**plain, "class": definition_name(place)} if "properties" in plain else plain
