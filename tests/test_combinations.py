@@ -244,3 +244,41 @@ def test_further_fields_of_the_whole_input_are_said_to_be_no_arguments() -> None
     found = understood(schema)
 
     assert "/input_schema/additionalProperties: further properties are no arguments of run()" in str(found.findings[0])
+
+
+def test_alternatives_of_the_whole_leave_the_words_of_a_property(made: Any) -> None:
+    quality = {"type": "string", "enum": ["low", "high"], "default": "low", "description": "How good"}
+    count = {"type": "integer", "minimum": 1, "maximum": 4, "default": 3, "title": "Count"}
+    branches = [{"properties": {"n": {"const": 1}, "i": STRING}}, {"properties": {"n": {"const": 3}, "j": STRING}}]
+    model = made({"properties": {"quality": quality, "n": count}, "oneOf": branches})
+
+    assert 'quality: How good. Sample: "low".' in model.run.__doc__
+    assert "n: Count. Sample: 3." in model.run.__doc__
+
+
+def test_a_definition_is_one_class_with_its_own_words_wherever_it_stands(made: Any) -> None:
+    vector = {"type": "object", "description": "A vector in space", "properties": {"x": NUMBER}}
+    camera = {"type": "object", "properties": {"fov": {"type": "integer"}}}
+    frame = {"type": "object", "properties": {"camera": {"$ref": "#/properties/camera"}}}
+    model = made(
+        {
+            "properties": {
+                "frames": {"type": "array", "items": frame},
+                "camera": camera,
+                "start": {"$ref": "#/$defs/Vector", "description": "Where it starts"},
+                "end": {"$ref": "#/$defs/Vector", "description": "Where it ends"},
+                "other": {"type": "object", "properties": {"fov": {"type": "integer"}}},
+            },
+            "$defs": {"Vector": vector},
+        }
+    )
+
+    assert model.Vector.__doc__ == "A vector in space."
+    camera_ = model.Camera(fov=3)
+    assert sent(model.Input(camera=camera_, frames=[model.Frame(camera=camera_)])) == {
+        "frames": [{"camera": {"fov": 3}}],
+        "camera": {"fov": 3},
+    }
+    assert [name for name in model.__all__ if name[0].isupper()] == [
+        *("Camera", "Frame", "Input", "MODEL_ID", "Other", "Output", "Vector"),
+    ]

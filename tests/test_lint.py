@@ -88,6 +88,18 @@ def test_keep_going_leaves_the_broken_ones_out_and_says_so(tmp_path: Path, verb:
         assert done.stderr.endswith("out of date; type: runcomfy-codegen generate --keep-going\n")
 
 
+def test_keep_going_says_when_it_takes_a_module_away(tmp_path: Path) -> None:
+    add_schema(tmp_path, "acme/fine")
+    add_schema(tmp_path, "acme/broken")
+    codegen("generate", cwd=tmp_path)
+    add_schema(tmp_path, "acme/broken", BROKEN)
+
+    done = codegen("generate", "--keep-going", cwd=tmp_path)
+
+    assert done.stdout.endswith(" files, 2 changed, 2 of them removed\n")
+    assert not (tmp_path / "generated/runcomfy/models/acme/broken.py").exists()
+
+
 def test_keep_going_with_nothing_left_writes_nothing(tmp_path: Path) -> None:
     add_schema(tmp_path, "acme/broken", BROKEN)
 

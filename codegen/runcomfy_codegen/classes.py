@@ -13,7 +13,7 @@ from datamodel_code_generator.format import PythonVersion
 from .annotations import Exact, Inlined, annotated, expression, shown, text_of, with_alias
 from .literals import literal
 from .naming import Module, Shape
-from .plain import Plain
+from .plain import WORDS, Plain
 
 _HOMES = {
     "Annotated": "typing",
@@ -142,7 +142,7 @@ class _HandedOn:
         return {"$ref": f"#/$defs/{name}"}
 
 
-_OURS = {"description", "default", "media", "class", "values", "patterns", "uniqueItems"}
+_OURS = {*WORDS, "media", "values", "patterns", "uniqueItems"}
 
 
 def _check(schema: Plain) -> str | None:

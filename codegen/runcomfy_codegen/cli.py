@@ -43,7 +43,9 @@ def _generate(options: argparse.Namespace) -> int:
 
     tree, left_out = _build(options)
     changed = write(tree, options.out, options.package)
-    print(f"{options.out / options.package}: {len(tree)} files, {len(changed)} changed")
+    removed = len([path for path in changed if path not in tree])
+    news = f"{len(changed)} changed" + (f", {removed} of them removed" if removed else "")
+    print(f"{options.out / options.package}: {len(tree)} files, {news}")
     return int(left_out)
 
 

@@ -27,13 +27,14 @@ _SPEAK_OF = {
 _SPEAKING = set().union(*_SPEAK_OF.values()) - {"title", "format"}
 _WORDS = {
     *("title", "description", "default", "example", "examples", "deprecated", "readOnly", "writeOnly"),
-    *("$comment", "$schema", "$id", "$defs", "definitions"),
+    *("$comment", "$schema", "$id", "$defs", "definitions", "components"),
 }
 _READ = {"type", "enum", "const", "format", "nullable", *COMBINATIONS} | _SPEAKING | _WORDS
 _NARROWING = {
     *("not", "if", "then", "else", "dependentRequired", "dependentSchemas", "dependencies", "patternProperties"),
     *("propertyNames", "minProperties", "maxProperties", "contains", "minContains", "maxContains"),
     *("unevaluatedItems", "unevaluatedProperties", "additionalItems", "contentEncoding", "contentMediaType"),
+    "discriminator",
 }
 _REFERRING = {"$dynamicRef", "$recursiveRef"}
 _FORMATS = {

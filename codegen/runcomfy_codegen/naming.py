@@ -8,13 +8,14 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 from unicodedata import normalize
 
 from .docs import field_doc, sentence
 from .errors import Problem, SchemaError
 from .literals import is_known
 from .normalise import Model
-from .plain import Plain
+from .plain import WORDS, Plain
 
 _KEYWORDS = frozenset(
     "False None True and as assert async await break class continue def del elif else except finally for from global"
@@ -185,13 +186,20 @@ def _all_fields(schema: Plain) -> Iterator[str]:
         yield from _all_fields(part)
 
 
+class _Known(NamedTuple):
+    """A class that was made, and the definition that it was made for, if any."""
+
+    class_name: str
+    definition: str | None
+
+
 class _Shapes:
     """Collects the objects of one schema, the inner before the outer."""
 
     def __init__(self, *, prefix: str, taken: Iterable[str]) -> None:
         self._prefix = prefix
         self._taken = set(taken)
-        self._shared: dict[str, str] = {}
+        self._known: dict[str, _Known] = {}
         self._numbers: dict[str, int] = {}
         self.made: list[Shape] = []
 
@@ -207,7 +215,7 @@ class _Shapes:
             )
             for wire, part in schema["properties"].items()
         )
-        doc = sentence(schema.get("description", ""))
+        doc = sentence(schema.get("about") or schema.get("description", ""))
         self.made.append(Shape(class_name, doc, members, "additionalProperties" in schema))
 
     def _hoisted(self, schema: Plain, wire: str, *, one_of_many: bool = False) -> Plain:
@@ -228,15 +236,16 @@ class _Shapes:
 
     def _class_of(self, schema: Plain, wire: str, one_of_many: bool) -> str:
         """A class of its own, or that of the same definition met before."""
-        if "class" not in schema:
-            class_name = self._class_name(wire, one_of_many)
-            self.add(schema, class_name)
-            return class_name
-        definition = json.dumps({key: value for key, value in schema.items() if key not in ("description", "default")})
-        if definition not in self._shared:
-            self._shared[definition] = self._class_name(schema["class"])
-            self.add(schema, self._shared[definition])
-        return self._shared[definition]
+        structure = json.dumps({key: value for key, value in schema.items() if key not in WORDS})
+        definition = schema.get("class")
+        known = self._known.get(structure)
+        # What is referred to may be a definition, or an object where it stands as a field of that name.
+        if known and (definition is not None or known.definition == wire):
+            return known.class_name
+        class_name = self._class_name(wire, one_of_many) if definition is None else self._class_name(definition)
+        self._known[structure] = _Known(class_name, definition)
+        self.add(schema, class_name)
+        return class_name
 
     def _class_name(self, words_in: str, one_of_many: bool = False) -> str:
         """``"loras"``, one of many -> ``"Lora"``."""

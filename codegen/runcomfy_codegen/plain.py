@@ -9,7 +9,8 @@ A plain schema is JSON Schema of few words. It is one of
 - ``{"type": "number", "values": [0.5, 1]}``: an enum that a Literal cannot hold;
 - ``{"anyOf": […]}``: at least two of the above, one of them may be ``{"type": "null"}``;
 
-and may have ``description``, ``default`` and ``class``, a name for its class.
+and may have ``description``, ``default``, and of a definition that was referred to ``class``, its name, and ``about``,
+its own description.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -24,7 +25,7 @@ Plain = dict[str, Any]
 MAX_ALTERNATIVES = 1_000
 """Beyond, combining combinations has no end."""
 NULL: Plain = {"type": "null"}
-WORDS = ("description", "default", "class")
+WORDS = ("description", "default", "class", "about")
 NUMBER_LIMITS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
 JSON_TYPES: dict[type, str] = {bool: "boolean", int: "integer", float: "number", str: "string"}
 """The types of JSON's scalars."""
@@ -71,6 +72,7 @@ def both(first: Plain, second: Plain) -> Plain | None:
     found = union(made) | words
     if first.get("properties") and second.get("properties"):
         found.pop("class", None)  # it is neither the one nor the other
+        found.pop("about", None)
     return found
 
 
@@ -162,7 +164,8 @@ def _merged(one: Plain, other: Plain) -> Plain | None:
     """Two alternatives as one, where that loses nothing but which of the fields go together."""
     if "enum" in one and "enum" in other:
         known = set(map(identity, one["enum"]))
-        return {"enum": [*one["enum"], *(value for value in other["enum"] if identity(value) not in known)]}
+        words = {word: one[word] for word in WORDS if word in one and other.get(word) == one[word]}
+        return {**words, "enum": [*one["enum"], *(value for value in other["enum"] if identity(value) not in known)]}
     if "properties" in one and one.get("properties") == other.get("properties"):
         return {**one, "required": [name for name in one["required"] if name in other["required"]]}
     if _without_media(one) == _without_media(other):

@@ -183,7 +183,9 @@ class Reader:
             plain = self._branch(whole, target, place, name)
         finally:
             self._following = before
-        return {**plain, "class": definition_name(place)} if "properties" in plain else plain
+        if "properties" not in plain:
+            return plain
+        return {**plain, "class": definition_name(place), "about": _words(_object(target)).get("description", "")}
 
     # Strings and arrays
 

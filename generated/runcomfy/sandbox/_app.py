@@ -32,8 +32,8 @@ class ReceivedRequest:
 
     @property
     def json(self) -> Any:
-        """The body as JSON."""
-        return json.loads(self.body)
+        """The body as JSON; None without a body."""
+        return json.loads(self.body) if self.body else None
 
 
 @dataclass

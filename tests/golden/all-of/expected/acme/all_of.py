@@ -40,7 +40,7 @@ class Output(_runtime.Output):
 
 
 class Lora(_runtime.InputObject):
-    """The LoRA to apply."""
+    """One LoRA."""
 
     path: StrictStr
     """Path."""
