@@ -130,6 +130,12 @@ def test_a_stored_input_that_does_not_fit_is_an_input_validation_error(load: str
         getattr(edit.Input, load)(stored)
 
 
+@pytest.mark.parametrize("stored", ["", "{", "[" * 100_000, '"text"', "{" + '"prompt":{' * 100_000])
+def test_what_is_no_stored_input_is_an_input_validation_error(stored: str) -> None:
+    with pytest.raises(InputValidationError, match="invalid input for"):
+        edit.Input.model_validate_json(stored)
+
+
 def test_a_changed_copy_is_checked_before_it_is_sent(kind: Kind, sandbox: Sandbox, client: Any) -> None:
     request = edit.Input(prompt="p", image_url="u").model_copy(update={"seed": "5"})
 

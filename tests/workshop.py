@@ -52,6 +52,7 @@ class Workshop:
 
     @property
     def models(self) -> Path:
+        """The generated modules."""
         return self._folder / self._package / "models"
 
 

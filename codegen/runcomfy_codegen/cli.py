@@ -21,7 +21,7 @@ _IMPORTED = {"httpx", "pydantic", "pydantic_core", "runcomfy_codegen", "starlett
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    for stream in (sys.stdout, sys.stderr):  # a schema may hold signs that a terminal has not
+    for stream in (sys.stdout, sys.stderr):  # a schema may hold characters that a terminal has not
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)

@@ -13,10 +13,8 @@ from .errors import Place, Report
 
 _LARGEST_COUNT = 2**31 - 1
 """More characters or items than anybody can send; some Pythons cannot count beyond."""
-
-
 _OTHER_MEANING = re.compile(r"&&|--|~~|\[[^\]]*\[|\\[<>Az]")
-"""What the engine that checks inputs reads in its own way: sets of signs, and marks of beginnings and ends."""
+"""What the engine that checks inputs reads in its own way: sets of characters, and marks of beginnings and ends."""
 
 
 def limits(schema: dict[str, Any], kind: str, at: Place, report: Report) -> dict[str, Any]:

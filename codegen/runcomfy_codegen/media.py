@@ -51,7 +51,7 @@ def by_name(name: str, title: object) -> str | None:
 
 
 def rules(schema: dict[str, Any], at: Place, report: Report) -> list[Rule]:
-    """The ``validations`` beside a media field; those that cannot be read are reported and left to the API."""
+    """The ``validations`` beside a media field; those that cannot be read are reported and not checked."""
     declared = schema.get("validations", [])
     if not isinstance(declared, list):
         report.note((*at, "validations"), "is not a list; not checked")

@@ -283,7 +283,7 @@ def _is_choice_of_fields(branch: object) -> bool:
 
 
 def _named(schema: dict[str, Any], properties: dict[str, Any], at: Place) -> Iterator[tuple[str, object, Place]]:
-    """The properties, and those that only a condition brings in: they can be set, and when is left to the API."""
+    """The properties, and those that only a condition brings in: they can be set, and when is not checked."""
     yield from ((name, member, (*at, "properties", name)) for name, member in properties.items())
     conditions = [((*at, keyword), schema.get(keyword)) for keyword in ("then", "else")]
     dependent = _object(schema.get("dependentSchemas"))

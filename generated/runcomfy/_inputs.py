@@ -257,7 +257,7 @@ def _inside(data: Any, part: int | str) -> tuple[bool, Any]:
 def _parsed(json_data: str | bytes | bytearray) -> object:
     try:
         return json.loads(json_data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

@@ -53,6 +53,8 @@ class Input(_runtime.Input[Output]):
     """control    characters,  ."""
     d: Literal['"""\nimport os; os.abort()\n"""\\', "'''", "${x}"] | None = None
     """D."""
+    e: StrictStr | None = None
+    """back `ticks`, ``more`` and {braces} {{of}} \\N{DASH} \\x41."""
 
 
 def run(
@@ -63,6 +65,7 @@ def run(
     b: str | None = None,
     c: str | None = None,
     d: Literal['"""\nimport os; os.abort()\n"""\\', "'''", "${x}"] | None = None,
+    e: str | None = None,
 ) -> Output:
     """Run ``acme/hostile``: submit a job, wait for it, and return its output.
 
@@ -73,6 +76,7 @@ def run(
         b: ends with a quote \".
         c: control    characters,  .
         d: D.
+        e: back `ticks`, ``more`` and {braces} {{of}} \\N{DASH} \\x41.
 
     Raises:
         InputValidationError: the input does not fit the schema; nothing was sent.
@@ -90,6 +94,7 @@ def run(
             b=b,
             c=c,
             d=d,
+            e=e,
         ),
     )
 
@@ -102,6 +107,7 @@ def submit(
     b: str | None = None,
     c: str | None = None,
     d: Literal['"""\nimport os; os.abort()\n"""\\', "'''", "${x}"] | None = None,
+    e: str | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
@@ -111,6 +117,7 @@ def submit(
             b=b,
             c=c,
             d=d,
+            e=e,
         ),
     )
 
@@ -123,6 +130,7 @@ async def run_async(
     b: str | None = None,
     c: str | None = None,
     d: Literal['"""\nimport os; os.abort()\n"""\\', "'''", "${x}"] | None = None,
+    e: str | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
@@ -132,6 +140,7 @@ async def run_async(
             b=b,
             c=c,
             d=d,
+            e=e,
         ),
     )
 
@@ -144,6 +153,7 @@ async def submit_async(
     b: str | None = None,
     c: str | None = None,
     d: Literal['"""\nimport os; os.abort()\n"""\\', "'''", "${x}"] | None = None,
+    e: str | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(
@@ -153,5 +163,6 @@ async def submit_async(
             b=b,
             c=c,
             d=d,
+            e=e,
         ),
     )
