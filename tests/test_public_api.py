@@ -10,7 +10,8 @@ from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
 NAMES = """
 APIConnectionError APIStatusError AsyncClient AsyncJob AuthenticationError BadRequestError Client ConfigurationError
 InputProblem InputValidationError InsufficientBalanceError InternalServerError Job JobCancelledError JobFailedError
-Media MediaOutput MediaRule NotFoundError Output PermissionDeniedError RateLimitError RunComfyError Status
+Media MediaOutput MediaRule NotFoundError Output PermissionDeniedError RateLimitError ResponseMismatchError
+RunComfyError Status
 SubmissionOutcomeUnknown UnprocessableEntityError WaitTimeoutError __version__ media_fields
 """.split()
 
@@ -34,7 +35,7 @@ def test_a_model_module_has_these_public_names() -> None:
 def test_every_error_is_a_runcomfy_error() -> None:
     errors = [getattr(runcomfy, name) for name in NAMES if name.endswith(("Error", "Unknown"))]
 
-    assert len(errors) == 17
+    assert len(errors) == 18
     assert all(issubclass(error, runcomfy.RunComfyError) for error in errors)
 
 

@@ -106,11 +106,18 @@ def test_a_damaged_saved_file_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path
         ({"token": "t", "wait_timeout": -1}, "wait_timeout: -1"),
         ({"token": "t", "poll_interval": -0.1}, "poll_interval: -0.1"),
         ({"token": "t", "headers": {"authorization": "x"}}, "headers: authorization is set by the client itself"),
+        ({"token": "t", "base_url": f"https://{'a' * 64}.com"}, "no http or https URL"),
+        ({"token": "t", "proxy": "nonsense://user:hunter2@x"}, "proxy: no URL of an http, https or socks5 proxy"),
+        ({"token": "t", "proxy": "http://[x"}, "proxy: no URL"),
+        ({"token": "t", "proxy": 5}, "proxy: no URL"),
+        ({"token": "t", "verify": "/no/such/bundle.pem"}, "verify: there is no file or folder '/no/such/bundle.pem'"),
+        ({"token": "t", "verify": 5}, "verify: 5 is neither"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_named(client: Any, settings: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigurationError, match=message.replace("(", r"\(")):
+    with pytest.raises(ConfigurationError, match=message.replace("(", r"\(")) as caught:
         client(**settings)
+    assert "hunter2" not in str(caught.value)
 
 
 def test_infinite_times_never_end_a_wait(kind: Kind, sandbox: Sandbox) -> None:
@@ -134,14 +141,19 @@ def test_a_password_in_a_url_is_not_repeated() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"proxy": "nonsense://x"}, {"verify": "/no/such/bundle.pem"}, {"base_url": "https://xn--zzzzzz"}]
+    "settings",
+    [
+        {"proxy": "socks5://127.0.0.1:1", "base_url": "http://api.example"},
+        {"verify": __file__},
+        {"base_url": "https://xn--zzzzzz"},
+    ],
 )
-def test_a_proxy_or_bundle_that_cannot_be_used_is_a_configuration_error(
+def test_what_only_the_first_call_shows_to_be_unusable_is_a_configuration_error(
     kind: Kind, sandbox: Sandbox, settings: dict[str, Any]
 ) -> None:
     client = kind.client(**{"base_url": sandbox.base_url, "token": "t", **settings})
 
-    with pytest.raises(ConfigurationError, match="base_url, proxy or verify"):
+    with pytest.raises(ConfigurationError, match=r"base_url, proxy or verify|pip install 'httpx\[socks\]'"):
         kind.settle(client.submit(REQUEST))
 
 

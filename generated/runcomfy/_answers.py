@@ -6,6 +6,7 @@ status. Without one, the HTTP status decides.
 """
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from ._errors import (
@@ -20,6 +21,8 @@ from ._errors import (
     UnprocessableEntityError,
 )
 from ._http_types import Response
+from ._pace import retry_after
+from ._status import end_of
 
 NOT_READY = 400005
 """Some answers to a result that is not there yet are HTTP 400 with this code; others are 200 with the state."""
@@ -36,47 +39,99 @@ _CLASS_OF_STATUS: dict[int, type[APIStatusError]] = {
     422: UnprocessableEntityError,
     429: RateLimitError,
 }
+_ENVELOPE = frozenset(
+    "request_id status status_url result_url cancel_url queue_position created_at finished_at cost model_id input"
+    " error error_code error_message message detail instance_id outcome".split()
+)
 _ADVICE: dict[type[APIStatusError], str] = {
     AuthenticationError: "check the token: RUNCOMFY_TOKEN, or Client(token=…)",
+    BadRequestError: "check the model id or request id, and the input",
     InsufficientBalanceError: "top up the account's balance",
-    PermissionDeniedError: "the token has no access to it",
+    InternalServerError: "the API's own trouble: try again later",
+    NotFoundError: "check the id; the API also forgets requests after some time, and models change their ids",
+    PermissionDeniedError: "the token has no access to it; check that it is the token of the right account",
     RateLimitError: "slow down and try again later",
+    UnprocessableEntityError: "change what the API names; if your schema allows it, the schema has aged",
 }
 
 
-def json_object(response: Response) -> dict[str, Any] | None:
-    """The body as a JSON object, or None where it is anything else (HTML, cut off, a list, not UTF-8)."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer, read once."""
+
+    http_status: int
+    body: bytes
+    """As received."""
+    value: Any
+    """The body as JSON; None where it is none: HTML, cut off, not UTF-8."""
+    retry_after: float | None
+    """Seconds that the server asks to wait before the next request."""
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The body where it is a JSON object, else an empty one."""
+        return self.value if isinstance(self.value, dict) else {}
+
+    @property
+    def code(self) -> int | None:
+        """The ``error_code``: an integer, also where it is sent as digits."""
+        code = self.fields.get("error_code")
+        if isinstance(code, str) and code.isascii() and code.isdecimal() and len(code) <= 9:
+            return int(code)
+        return code if isinstance(code, int) and not isinstance(code, bool) else None
+
+    @property
+    def status(self) -> int:
+        """The status that counts: ``{"error_code": 403001}`` at HTTP 200 is 403."""
+        code = self.code
+        return code // 1000 if code is not None and 400_000 <= code < 600_000 else self.http_status
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the API says that it did what was asked."""
+        return 200 <= self.status < 300
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether an answer to a submit proves that no job was accepted."""
+        return 400 <= self.status < 500 and self.status != 408
+
+    @property
+    def is_worth_repeating(self) -> bool:
+        """Whether the same read may well succeed a little later."""
+        return self.status in (408, 429) or self.status >= 500 or self.is_success
+
+    @property
+    def request_id(self) -> str | None:
+        """The request that the answer names, or None."""
+        value = self.fields.get("request_id")
+        return value if is_request_id(value) else None
+
+    @property
+    def message(self) -> str | None:
+        """The API's own words for what is wrong."""
+        return _message(self.fields)
+
+    def tells_the_end_of(self, request_id: str) -> bool:
+        """Whether it says how this very request ended, whatever else it says: a 500 may carry a paid result."""
+        names_it = self.request_id == request_id or self.fields.get("output") is not None
+        return names_it and end_of(self.fields.get("status")) is not None
+
+    def __str__(self) -> str:
+        """In a few words: ``"HTTP 400, code 400001: no such model"``."""
+        text = f"HTTP {self.http_status}" + (f", code {self.code}" if self.code is not None else "")
+        if self.message:
+            return f"{text}: {_shortened(self.message, 500)}"
+        return text if self.fields else f"{text}: {_excerpt(self.body)}"
+
+
+def read(response: Response) -> Answer:
+    """Read an answer; nothing in it can make this fail."""
     try:
-        body = json.loads(response.body)
+        value = json.loads(response.body)
     except (ValueError, RecursionError):
-        return None
-    return body if isinstance(body, dict) else None
-
-
-def error_code(body: dict[str, Any] | None) -> int | None:
-    """The ``error_code`` of a body: an integer, also where it is sent as digits."""
-    code = body.get("error_code") if body else None
-    if isinstance(code, str) and code.isdecimal() and len(code) <= 9:
-        return int(code)
-    return code if isinstance(code, int) and not isinstance(code, bool) else None
-
-
-def effective_status(response: Response) -> int:
-    """The status that counts: ``{"error_code": 403001}`` at HTTP 200 -> 403."""
-    code = error_code(json_object(response))
-    return code // 1000 if code is not None and 400_000 <= code < 600_000 else response.status
-
-
-def is_refusal(response: Response) -> bool:
-    """Whether an answer to a submit proves that no job was accepted."""
-    status = effective_status(response)
-    return 400 <= status < 500 and status != 408
-
-
-def is_worth_repeating(response: Response) -> bool:
-    """Whether the same read may well succeed a little later."""
-    status = effective_status(response)
-    return status in (408, 429) or status >= 500 or (200 <= status < 300 and json_object(response) is None)
+        value = None
+    return Answer(response.status, response.body, value, retry_after(response.headers.get("retry-after")))
 
 
 def is_request_id(value: object) -> bool:
@@ -84,54 +139,50 @@ def is_request_id(value: object) -> bool:
     return isinstance(value, str) and value not in ("", ".", "..") and value.isprintable() and len(value) <= 1000
 
 
-def request_id(response: Response) -> str | None:
-    """The id in the answer to an accepted submit, or None where there is none to be read."""
-    value = (json_object(response) or {}).get("request_id")
-    return value if is_request_id(value) else None
-
-
-def summary(response: Response) -> str:
-    """An answer in a few words: ``"HTTP 400, code 400001: no such model"``."""
-    body = json_object(response) or {}
-    code = error_code(body)
-    message = _message(body)
-    text = f"HTTP {response.status}" + (f", code {code}" if code is not None else "")
-    if message:
-        return f"{text}: {message if len(message) <= 500 else message[:499] + '…'}"
-    return text if body else f"{text}: {_excerpt(response.body)}"
-
-
 def status_error(
-    response: Response, doing: str, *, model_id: str | None = None, request_id: str | None = None
+    answer: Answer, doing: str, *, model_id: str | None = None, request_id: str | None = None
 ) -> APIStatusError:
     """The error for an answer that is a refusal."""
-    body = json_object(response) or {}
-    code = error_code(body)
-    status = effective_status(response)
-    default = InternalServerError if status >= 500 else BadRequestError if status >= 400 else APIStatusError
-    cls = _CLASS_OF_CODE.get(code) or _CLASS_OF_STATUS.get(status, default)
-    advice = _ADVICE.get(cls)
-    if 300 <= status < 400:
+    default = (
+        InternalServerError if answer.status >= 500 else BadRequestError if answer.status >= 400 else APIStatusError
+    )
+    cls = _CLASS_OF_CODE.get(answer.code) or _CLASS_OF_STATUS.get(answer.status, default)
+    advice = _ADVICE.get(cls, "no such answer is known; check the base URL")
+    if 300 <= answer.status < 400:
         advice = "redirects are never followed, so that the token goes nowhere else: check the base URL"
     return cls(
-        f"{doing}: {summary(response)}" + (f" ({advice})" if advice else ""),
-        status_code=response.status,
-        code=code,
-        message=_message(body),
-        detail=body.get("detail"),
-        body=response.body,
+        f"{doing}: {answer} ({advice})",
+        status_code=answer.http_status,
+        code=answer.code,
+        message=answer.message,
+        detail=answer.fields.get("detail"),
+        body=answer.body,
         model_id=model_id,
         request_id=request_id,
     )
 
 
+def output_in(body: dict[str, Any]) -> Any:
+    """The output in a result body; where it has no ``output``, whatever it holds beside what every body holds."""
+    if "output" in body:
+        return body["output"]
+    return {key: value for key, value in body.items() if key not in _ENVELOPE} or None
+
+
 def failure_text(error: object) -> str | None:
     """The words of a failed job's ``error``: text, an object with a message, or a list of them."""
-    if isinstance(error, list):
-        return "; ".join(filter(None, map(failure_text, error))) or None
-    if isinstance(error, dict):
-        return _message(error) or json.dumps(error, ensure_ascii=False)[:500]
-    return str(error) if error not in (None, "") else None
+    parts = error if isinstance(error, list) else [error]
+    return "; ".join(text for part in parts if (text := _words(part))) or None
+
+
+def _words(error: object) -> str | None:
+    if error is None or isinstance(error, str):
+        return error
+    message = _message(error) if isinstance(error, dict) else None
+    try:
+        return _shortened(message or json.dumps(error, ensure_ascii=False), 2000)
+    except RecursionError:
+        return None
 
 
 def _message(body: dict[str, Any]) -> str | None:
@@ -143,5 +194,8 @@ def _message(body: dict[str, Any]) -> str | None:
 
 
 def _excerpt(body: bytes) -> str:
-    text = " ".join(body[:1200].decode("utf-8", errors="replace").split())
-    return f"{text[:300]}…" if len(text) > 300 else text or "an empty body"
+    return _shortened(" ".join(body[:1200].decode("utf-8", errors="replace").split()), 300) or "an empty body"
+
+
+def _shortened(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 1]}…"

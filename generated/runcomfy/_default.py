@@ -5,17 +5,14 @@ import asyncio
 import atexit
 import os
 from collections.abc import AsyncIterator
-from threading import Lock
+from hashlib import sha256
 
 from ._async_client import AsyncClient
 from ._client import Client
 from ._settings import BASE_URL_VARIABLE, TOKEN_VARIABLES
 
-Environment = tuple[str | None, ...]
-
-_lock = Lock()
-_clients: dict[tuple[int, Environment], Client] = {}
-_async_clients: dict[tuple[asyncio.AbstractEventLoop, Environment], tuple[AsyncClient, AsyncIterator[None]]] = {}
+_clients: dict[bytes, Client] = {}
+_async_clients: dict[tuple[asyncio.AbstractEventLoop, bytes], tuple[AsyncClient, AsyncIterator[None]]] = {}
 
 
 def default_client() -> Client:
@@ -24,12 +21,12 @@ def default_client() -> Client:
     Raises:
         ConfigurationError: the environment has no token.
     """
-    with _lock:
-        key = os.getpid(), _environment()  # a forked child must not use its parent's connections
-        if key not in _clients:
-            _clients[key] = Client()
-            atexit.register(_clients[key].close)
-        return _clients[key]
+    key = _environment()
+    if key not in _clients:
+        client = Client()
+        if _clients.setdefault(key, client) is client:
+            atexit.register(client.close)
+    return _clients[key]
 
 
 async def default_async_client() -> AsyncClient:
@@ -50,7 +47,7 @@ async def default_async_client() -> AsyncClient:
     return _async_clients[key][0]
 
 
-async def _until_closed(key: tuple[asyncio.AbstractEventLoop, Environment], client: AsyncClient) -> AsyncIterator[None]:
+async def _until_closed(key: tuple[asyncio.AbstractEventLoop, bytes], client: AsyncClient) -> AsyncIterator[None]:
     try:
         yield
     finally:
@@ -58,6 +55,7 @@ async def _until_closed(key: tuple[asyncio.AbstractEventLoop, Environment], clie
         await client.close()
 
 
-def _environment() -> Environment:
-    """What decides which account and which server a client talks to."""
-    return tuple(os.environ.get(variable) for variable in (*TOKEN_VARIABLES, BASE_URL_VARIABLE))
+def _environment() -> bytes:
+    """What decides which account and which server a client talks to; hashed, since the token is part of it."""
+    values = [os.environ.get(variable) for variable in (*TOKEN_VARIABLES, BASE_URL_VARIABLE)]
+    return sha256(repr(values).encode(errors="surrogatepass")).digest()

@@ -17,7 +17,7 @@ PRODUCTION = "https://model-api.runcomfy.net"
 TOKEN_VARIABLES = ("RUNCOMFY_TOKEN", "RUNCOMFY_API_TOKEN", "RUNCOMFY_API_KEY")
 BASE_URL_VARIABLE = "RUNCOMFY_MODEL_API_BASE"
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_LABEL = r"\w(?:[\w-]*\w)?"
+_LABEL = r"(?=[^.]{1,63}(?:\.|$))\w(?:[\w-]*\w)?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?|[0-9a-fA-F.]*:[0-9a-fA-F:.]*")
 
 
@@ -48,9 +48,10 @@ class Settings:
     timeout: float
     wait_timeout: float
     poll_interval: float | None
+    cancel_on_interrupt: bool
     headers: Mapping[str, str] = field(repr=False)
     proxy: str | None = field(repr=False)
-    verify: bool | ssl.SSLContext | str
+    verify: bool | ssl.SSLContext | Path
 
     @property
     def base_url(self) -> str:
@@ -64,6 +65,7 @@ def resolve(
     timeout: float,
     wait_timeout: float,
     poll_interval: float | None,
+    cancel_on_interrupt: bool,
     headers: Mapping[str, str] | None,
     proxy: str | None,
     verify: bool | ssl.SSLContext | str | os.PathLike[str],
@@ -83,9 +85,10 @@ def resolve(
         timeout=positive("timeout", timeout),
         wait_timeout=positive("wait_timeout", wait_timeout),
         poll_interval=poll_interval,
+        cancel_on_interrupt=bool(cancel_on_interrupt),
         headers=extra,
-        proxy=proxy,
-        verify=verify if isinstance(verify, bool | ssl.SSLContext) else os.fspath(verify),
+        proxy=_proxy(proxy),
+        verify=verify if isinstance(verify, bool | ssl.SSLContext) else _bundle(verify),
     )
 
 
@@ -94,6 +97,29 @@ def positive(name: str, seconds: float) -> float:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
         raise ConfigurationError(f"{name}: {seconds!r} is not a number of seconds above zero")
     return seconds
+
+
+def _proxy(url: str | None) -> str | None:
+    if url is None:
+        return None
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https", "socks5", "socks5h") and parts.hostname and parts.port != 0
+    except (ValueError, AttributeError, TypeError):
+        usable = False
+    if not usable:  # said without the URL: it may hold a password
+        raise ConfigurationError("proxy: no URL of an http, https or socks5 proxy, such as http://127.0.0.1:8080")
+    return url
+
+
+def _bundle(path: str | os.PathLike[str]) -> Path:
+    try:
+        bundle = Path(path)
+    except TypeError:
+        raise ConfigurationError(f"verify: {path!r} is neither a bool, an SSL context nor a path") from None
+    if not bundle.exists():
+        raise ConfigurationError(f"verify: there is no file or folder {str(bundle)!r}")
+    return bundle
 
 
 def _token(argument: str | None) -> Token:

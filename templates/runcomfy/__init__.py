@@ -37,6 +37,7 @@ __all__ = [
     "Output",
     "PermissionDeniedError",
     "RateLimitError",
+    "ResponseMismatchError",
     "RunComfyError",
     "Status",
     "SubmissionOutcomeUnknown",
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from ._errors import NotFoundError as NotFoundError
     from ._errors import PermissionDeniedError as PermissionDeniedError
     from ._errors import RateLimitError as RateLimitError
+    from ._errors import ResponseMismatchError as ResponseMismatchError
     from ._errors import RunComfyError as RunComfyError
     from ._errors import SubmissionOutcomeUnknown as SubmissionOutcomeUnknown
     from ._errors import UnprocessableEntityError as UnprocessableEntityError

@@ -1,15 +1,18 @@
 """The async client: `AsyncClient` and `AsyncJob`, the twins of `Client` and `Job`."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
-from ._client_base import ClientBase, JobBase, submission
+from ._client_base import ClientBase, JobBase, Submission, submission
+from ._drive import drive_async
 from ._errors import ConfigurationError
-from ._flows import submit
 from ._http_types import Flow
 from ._inputs import Input, OutT
 from ._outputs import MediaOutput
 from ._status import Status
+from ._wait import Wait
 
 if TYPE_CHECKING:
     from ._http import AsyncHttp
@@ -23,7 +26,6 @@ class AsyncClient(ClientBase):
     One client serves any number of tasks of one event loop. Close it, or use it in an ``async with`` block.
     """
 
-    _http: "AsyncHttp | None" = None
     _closed = False
 
     @overload
@@ -32,9 +34,7 @@ class AsyncClient(ClientBase):
     async def submit(self, model_id: str, arguments: Mapping[str, Any], /) -> "AsyncJob[MediaOutput]": ...
     async def submit(self, request: object, arguments: Mapping[str, Any] | None = None, /) -> "AsyncJob[Any]":
         """Submit a job: one POST, which is never repeated. As `Client.submit`."""
-        model_id, body, output = submission(request, arguments)
-        request_id = await self._drive(submit(model_id, body, self._settings.timeout))
-        return AsyncJob(self, request_id, output, model_id)
+        return await self._submitted(submission(request, arguments))
 
     @overload
     async def run(
@@ -44,6 +44,7 @@ class AsyncClient(ClientBase):
         *,
         timeout: float | None = None,
         on_update: Callable[[Status], object] | None = None,
+        cancel_on_interrupt: bool | None = None,
     ) -> OutT: ...
     @overload
     async def run(
@@ -54,6 +55,7 @@ class AsyncClient(ClientBase):
         *,
         timeout: float | None = None,
         on_update: Callable[[Status], object] | None = None,
+        cancel_on_interrupt: bool | None = None,
     ) -> MediaOutput: ...
     async def run(
         self,
@@ -63,11 +65,12 @@ class AsyncClient(ClientBase):
         *,
         timeout: float | None = None,
         on_update: Callable[[Status], object] | None = None,
+        cancel_on_interrupt: bool | None = None,
     ) -> Any:
         """Submit a job, wait for it, and return its output. As `Client.run`."""
-        self._wait_seconds(timeout, on_update)
-        job: AsyncJob[Any] = await self.submit(request, arguments)  # type: ignore[call-overload]  # by submission()
-        return await job.result(timeout, on_update)
+        self._wait_options(timeout, cancel_on_interrupt, on_update)
+        job = await self._submitted(submission(request, arguments), cancel_on_interrupt)
+        return await job.result(timeout, on_update, cancel_on_interrupt=cancel_on_interrupt)
 
     @overload
     def job(self, request_id: str, /) -> "AsyncJob[MediaOutput]": ...
@@ -75,13 +78,15 @@ class AsyncClient(ClientBase):
     def job(self, request_id: str, output: type[OutT], /) -> "AsyncJob[OutT]": ...
     def job(self, request_id: str, output: type[Any] = MediaOutput, /) -> "AsyncJob[Any]":
         """Take up a job again by its id; nothing is sent. As `Client.job`."""
-        return AsyncJob(self, request_id, output, None)
+        return AsyncJob(self, request_id, output)
 
     async def close(self) -> None:
         """Close the connections. May be called more than once; after it the client cannot be used."""
-        self._closed, http, self._http = True, self._http, None
-        if http is not None:
-            await http.close()
+        self._closed = True
+        while self._connections:
+            loop, http = self._connections.popitem()
+            if not loop.is_closed():  # else they went with it
+                await http.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -89,14 +94,26 @@ class AsyncClient(ClientBase):
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
+    async def _submitted(self, submission: Submission, cancel_on_interrupt: bool | None = None) -> "AsyncJob[Any]":
+        request_id = await self._drive(self._submit(submission, cancel_on_interrupt))
+        return AsyncJob(self, request_id, submission.output, submission.model_id, monotonic())
+
     async def _drive(self, flow: Flow[T]) -> T:
+        return await drive_async(flow, self._connected().send)
+
+    def _connected(self) -> "AsyncHttp":
+        """The connections, which belong to the event loop that they were opened in."""
         if self._closed:
             raise ConfigurationError("this client is closed; make a new one")
-        if self._http is None:
-            from ._http import AsyncHttp  # only what talks to the network pays for loading httpx
+        from ._http import AsyncHttp  # only what talks to the network pays for loading httpx
 
-            self._http = AsyncHttp(self._settings)
-        return await self._http.drive(flow)
+        loop = asyncio.get_running_loop()
+        if loop not in self._connections:
+            if self._connections:
+                raise ConfigurationError("this AsyncClient was first used in another event loop; make one in each loop")
+            self._connections[loop] = AsyncHttp(self._settings)
+        http: AsyncHttp = self._connections[loop]
+        return http
 
 
 class AsyncJob(JobBase[OutT]):
@@ -107,24 +124,42 @@ class AsyncJob(JobBase[OutT]):
         model_id: The model it was submitted to, or None for a job taken up again by its id.
     """
 
-    def __init__(self, client: AsyncClient, request_id: str, output: type[OutT], model_id: str | None) -> None:
-        super().__init__(client, request_id, output, model_id)
+    def __init__(
+        self,
+        client: AsyncClient,
+        request_id: str,
+        output: type[OutT],
+        model_id: str | None = None,
+        accepted_at: float | None = None,
+    ) -> None:
+        super().__init__(client, request_id, output, model_id, accepted_at)
         self._client = client
 
     async def status(self) -> Status:
         """Read the job's state now. As `Job.status`."""
         return await self._client._drive(self._flows.status())
 
-    async def updates(self, timeout: float | None = None) -> AsyncIterator[Status]:
+    def updates(self, timeout: float | None = None) -> AsyncIterator[Status]:
         """Yield the job's status now and whenever it changes, until it has ended. As `Job.updates`."""
-        wait = self._wait(timeout)
+        return self._updates(self._wait(timeout))
+
+    async def _updates(self, wait: Wait) -> AsyncIterator[Status]:
         while (status := await self._client._drive(wait.next_change())) is not None:
             yield status
 
-    async def result(self, timeout: float | None = None, on_update: Callable[[Status], object] | None = None) -> OutT:
-        """Wait for the job to end and return its output. As `Job.result`; `on_update` is a plain function."""
-        with self._named():
-            return self._output._from_result(await self._client._drive(self._wait(timeout).outcome(on_update)))
+    async def result(
+        self,
+        timeout: float | None = None,
+        on_update: Callable[[Status], object] | None = None,
+        *,
+        cancel_on_interrupt: bool | None = None,
+    ) -> OutT:
+        """Wait for the job to end and return its output.
+
+        As `Job.result`; `on_update` is a plain function, and an interruption is the cancellation of this task.
+        """
+        wait = self._wait(timeout, cancel_on_interrupt, on_update)
+        return self._output._from_result(await self._client._drive(wait.outcome(on_update)))
 
     async def cancel(self) -> bool:
         """Cancel the job, which works only while it is in the queue. As `Job.cancel`."""

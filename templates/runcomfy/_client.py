@@ -1,23 +1,23 @@
 """The sync client: `Client` and `Job`."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
-from threading import Lock
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
-from ._client_base import ClientBase, JobBase, submission
+from ._client_base import ClientBase, JobBase, Submission, submission
+from ._drive import drive
 from ._errors import ConfigurationError
-from ._flows import submit
 from ._http_types import Flow
 from ._inputs import Input, OutT
 from ._outputs import MediaOutput
 from ._status import Status
+from ._wait import Wait
 
 if TYPE_CHECKING:
     from ._http import Http
 
 T = TypeVar("T")
-
-_opening = Lock()
 
 
 class Client(ClientBase):
@@ -26,7 +26,6 @@ class Client(ClientBase):
     One client may be used by many threads. Close it, or use it in a ``with`` block, to close its connections.
     """
 
-    _http: "Http | None" = None
     _closed = False
 
     @overload
@@ -46,9 +45,7 @@ class Client(ClientBase):
             APIStatusError: the API refused; no job was accepted.
             SubmissionOutcomeUnknown: no answer told whether a job was accepted; look before you call again.
         """
-        model_id, body, output = submission(request, arguments)
-        request_id = self._drive(submit(model_id, body, self._settings.timeout))
-        return Job(self, request_id, output, model_id)
+        return self._submitted(submission(request, arguments))
 
     @overload
     def run(
@@ -58,6 +55,7 @@ class Client(ClientBase):
         *,
         timeout: float | None = None,
         on_update: Callable[[Status], object] | None = None,
+        cancel_on_interrupt: bool | None = None,
     ) -> OutT: ...
     @overload
     def run(
@@ -68,6 +66,7 @@ class Client(ClientBase):
         *,
         timeout: float | None = None,
         on_update: Callable[[Status], object] | None = None,
+        cancel_on_interrupt: bool | None = None,
     ) -> MediaOutput: ...
     def run(
         self,
@@ -77,6 +76,7 @@ class Client(ClientBase):
         *,
         timeout: float | None = None,
         on_update: Callable[[Status], object] | None = None,
+        cancel_on_interrupt: bool | None = None,
     ) -> Any:
         """Submit a job, wait for it, and return its output.
 
@@ -85,13 +85,14 @@ class Client(ClientBase):
             arguments: As for `submit`.
             timeout: As for `Job.result`.
             on_update: As for `Job.result`.
+            cancel_on_interrupt: As for `Job.result`, and for Ctrl-C during the submit.
 
         Raises:
             RunComfyError: whatever `submit` and `Job.result` raise.
         """
-        self._wait_seconds(timeout, on_update)
-        job: Job[Any] = self.submit(request, arguments)  # type: ignore[call-overload]  # checked by submission()
-        return job.result(timeout, on_update)
+        self._wait_options(timeout, cancel_on_interrupt, on_update)
+        job = self._submitted(submission(request, arguments), cancel_on_interrupt)
+        return job.result(timeout, on_update, cancel_on_interrupt=cancel_on_interrupt)
 
     @overload
     def job(self, request_id: str, /) -> "Job[MediaOutput]": ...
@@ -104,12 +105,12 @@ class Client(ClientBase):
             request_id: `Job.id`, or the ``request_id`` that an error carries.
             output: How to read its result, such as ``edit.Output``.
         """
-        return Job(self, request_id, output, None)
+        return Job(self, request_id, output)
 
     def close(self) -> None:
         """Close the connections. May be called more than once; after it the client cannot be used."""
-        with _opening:
-            self._closed, http, self._http = True, self._http, None
+        self._closed = True
+        http = self._connections.pop(os.getpid(), None)
         if http is not None:
             http.close()
 
@@ -119,16 +120,23 @@ class Client(ClientBase):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _drive(self, flow: Flow[T]) -> T:
-        with _opening:
-            if self._closed:
-                raise ConfigurationError("this client is closed; make a new one")
-            if self._http is None:
-                from ._http import Http  # only what talks to the network pays for loading httpx
+    def _submitted(self, submission: Submission, cancel_on_interrupt: bool | None = None) -> "Job[Any]":
+        request_id = self._drive(self._submit(submission, cancel_on_interrupt))
+        return Job(self, request_id, submission.output, submission.model_id, monotonic())
 
-                self._http = Http(self._settings)
-            http = self._http
-        return http.drive(flow)
+    def _drive(self, flow: Flow[T]) -> T:
+        return drive(flow, self._connected().send)
+
+    def _connected(self) -> "Http":
+        """The connections of this process: a forked child must not use those of its parent."""
+        from ._http import Http  # only what talks to the network pays for loading httpx
+
+        http: Http | None = self._connections.get(os.getpid())
+        if http is None and not self._closed:
+            http = self._connections.setdefault(os.getpid(), Http(self._settings))
+        if http is None or self._closed:
+            raise ConfigurationError("this client is closed; make a new one")
+        return http
 
 
 class Job(JobBase[OutT]):
@@ -139,8 +147,15 @@ class Job(JobBase[OutT]):
         model_id: The model it was submitted to, or None for a job taken up again by its id.
     """
 
-    def __init__(self, client: Client, request_id: str, output: type[OutT], model_id: str | None) -> None:
-        super().__init__(client, request_id, output, model_id)
+    def __init__(
+        self,
+        client: Client,
+        request_id: str,
+        output: type[OutT],
+        model_id: str | None = None,
+        accepted_at: float | None = None,
+    ) -> None:
+        super().__init__(client, request_id, output, model_id, accepted_at)
         self._client = client
 
     def status(self) -> Status:
@@ -161,30 +176,45 @@ class Job(JobBase[OutT]):
         Raises:
             WaitTimeoutError: the deadline passed; the job goes on.
         """
-        wait = self._wait(timeout)
+        return self._updates(self._wait(timeout))
+
+    def _updates(self, wait: Wait) -> Iterator[Status]:
         while (status := self._client._drive(wait.next_change())) is not None:
             yield status
 
-    def result(self, timeout: float | None = None, on_update: Callable[[Status], object] | None = None) -> OutT:
+    def result(
+        self,
+        timeout: float | None = None,
+        on_update: Callable[[Status], object] | None = None,
+        *,
+        cancel_on_interrupt: bool | None = None,
+    ) -> OutT:
         """Wait for the job to end and return its output. May be called again.
 
         Args:
             timeout: Seconds until the wait ends with an error; the client's `wait_timeout` without one.
             on_update: Called with the status now and whenever it changes.
+            cancel_on_interrupt: Whether Ctrl-C cancels the job; as the client was told without it. Where it is not
+                cancelled it goes on, and the exception's note and the log say its id.
 
         Raises:
             JobFailedError: the job failed.
             JobCancelledError: the job was cancelled.
-            WaitTimeoutError: the deadline passed; the job goes on, and ``error.job.result()`` waits on.
+            WaitTimeoutError: the deadline passed; the job goes on, and ``error.job.result()`` resumes the wait.
             APIStatusError: the API refused to tell.
+            ResponseMismatchError: the API answered about another request or model.
         """
-        with self._named():
-            return self._output._from_result(self._client._drive(self._wait(timeout).outcome(on_update)))
+        wait = self._wait(timeout, cancel_on_interrupt, on_update)
+        return self._output._from_result(self._client._drive(wait.outcome(on_update)))
 
     def cancel(self) -> bool:
         """Cancel the job, which works only while it is in the queue.
 
         Returns:
-            Whether it was cancelled; False for a job that already runs or has ended.
+            Whether the job is cancelled; False for one that already runs, or has ended in another way.
+
+        Raises:
+            APIStatusError: the API refused.
+            APIConnectionError: no answer came within one request timeout, repetitions included.
         """
         return self._client._drive(self._flows.cancel())

@@ -2,16 +2,19 @@
 
 import os
 import ssl
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, Generic, NamedTuple, NoReturn
 
 from ._answers import is_request_id
-from ._errors import InputProblem, InputValidationError, RunComfyError
-from ._flows import JobFlows, Wait
+from ._errors import InputProblem, InputValidationError
+from ._http_types import Flow
 from ._inputs import Input, OutT, encode, payload
 from ._outputs import MediaOutput, Output
+from ._pace import Durations
+from ._requests import JobFlows
 from ._settings import positive, resolve
+from ._submit import submit
+from ._wait import Wait, WaitOptions
 
 
 class Submission(NamedTuple):
@@ -42,6 +45,7 @@ class ClientBase:
         timeout: float = 60.0,
         wait_timeout: float = 600.0,
         poll_interval: float | None = None,
+        cancel_on_interrupt: bool = False,
         headers: Mapping[str, str] | None = None,
         proxy: str | None = None,
         verify: bool | ssl.SSLContext | str | os.PathLike[str] = True,
@@ -53,9 +57,12 @@ class ClientBase:
                 the token file of the official command line.
             base_url: Where the API is, with or without ``/v1``. Without one: ``RUNCOMFY_MODEL_API_BASE``, then
                 https://model-api.runcomfy.net/v1.
-            timeout: Seconds that one step (connect, send, receive) of one HTTP request may take.
+            timeout: Seconds that one HTTP request may take from its start to the end of the answer.
             wait_timeout: Seconds that a whole wait for a result may take, unless the call says otherwise.
-            poll_interval: Seconds between two looks at a job. Without one it is 0.25 at first and grows to 5.
+            poll_interval: Seconds between two polls of a job. Without one it follows from the job: 0.25 at first,
+                growing to 5; and once three jobs of the model have finished, from how long these took.
+            cancel_on_interrupt: Whether Ctrl-C, or the cancellation of the asyncio task, cancels the job that is
+                submitted or waited for, unless the call says otherwise.
             headers: Further headers of every request.
             proxy: URL of a proxy. Without one, the environment's (``HTTPS_PROXY`` …) is used.
             verify: How TLS certificates are checked: True, False, the path of a CA bundle, or an SSL context.
@@ -69,16 +76,31 @@ class ClientBase:
             timeout=timeout,
             wait_timeout=wait_timeout,
             poll_interval=poll_interval,
+            cancel_on_interrupt=cancel_on_interrupt,
             headers=headers,
             proxy=proxy,
             verify=verify,
         )
+        self._durations = Durations()
+        self._connections: dict[Any, Any] = {}  # by process, or by event loop
 
-    def _wait_seconds(self, timeout: float | None, on_update: object = None) -> float:
+    def _submit(self, submission: Submission, cancel_on_interrupt: bool | None) -> Flow[str]:
+        settings = self._settings
+        cancel = settings.cancel_on_interrupt if cancel_on_interrupt is None else cancel_on_interrupt
+        return submit(submission.model_id, submission.payload, settings.timeout, cancel_on_interrupt=cancel)
+
+    def _wait_options(
+        self, timeout: float | None, cancel_on_interrupt: bool | None = None, on_update: object = None
+    ) -> WaitOptions:
         """Check what a wait is given, before anything is paid."""
         if on_update is not None and not callable(on_update):
             raise TypeError(f"on_update: {on_update!r} cannot be called")
-        return self._settings.wait_timeout if timeout is None else positive("timeout", timeout)
+        settings = self._settings
+        return WaitOptions(
+            settings.wait_timeout if timeout is None else positive("timeout", timeout),
+            settings.poll_interval,
+            settings.cancel_on_interrupt if cancel_on_interrupt is None else cancel_on_interrupt,
+        )
 
     @property
     def base_url(self) -> str:
@@ -86,7 +108,8 @@ class ClientBase:
         return self._settings.base_url
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(base_url={self.base_url!r})"
+        made = "_settings" in vars(self)  # a debugger may show a client that could not be made
+        return f"{type(self).__name__}({f'base_url={self.base_url!r}' if made else ''})"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(f"{type(self).__name__} cannot be pickled; make one in each process")
@@ -98,33 +121,28 @@ class JobBase(Generic[OutT]):
     id: str
     model_id: str | None
 
-    def __init__(self, client: ClientBase, request_id: str, output: type[OutT], model_id: str | None) -> None:
+    def __init__(
+        self,
+        client: ClientBase,
+        request_id: str,
+        output: type[OutT],
+        model_id: str | None = None,
+        accepted_at: float | None = None,
+    ) -> None:
         if not is_request_id(request_id):
             raise InputValidationError("a job", [InputProblem("request_id", f"{request_id!r} is no request id")])
         if not (isinstance(output, type) and issubclass(output, Output)):
             raise TypeError(f"expected an Output class, got {output!r}")
         self.id = request_id
         self.model_id = model_id
+        self._accepted_at = accepted_at
         self._output: type[OutT] = output
         self._owner = client
         self._flows = JobFlows(request_id, model_id, client._settings.timeout)
 
-    def _wait(self, timeout: float | None) -> Wait:
-        return Wait(self._flows, self, self._owner._wait_seconds(timeout), self._owner._settings.poll_interval)
-
-    @contextmanager
-    def _named(self) -> Iterator[None]:
-        """Give every exception that leaves a wait the id, so that the job that it leaves behind stays known."""
-        try:
-            yield
-        except RunComfyError as error:
-            error.request_id = error.request_id or self.id
-            raise
-        except BaseException as error:
-            error.add_note(
-                f"request {self.id} was accepted, and is not affected: client.job({self.id!r}, …) takes it up again"
-            )
-            raise
+    def _wait(self, timeout: float | None, cancel_on_interrupt: bool | None = None, on_update: object = None) -> Wait:
+        options = self._owner._wait_options(timeout, cancel_on_interrupt, on_update)
+        return Wait(self._flows, self, options, self._accepted_at, self._owner._durations)
 
     def __repr__(self) -> str:
         model = f", model_id={self.model_id!r}" if self.model_id else ""

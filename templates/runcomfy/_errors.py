@@ -16,6 +16,7 @@
     │   ├── UnprocessableEntityError    422
     │   ├── RateLimitError              429
     │   └── InternalServerError         5xx
+    ├── ResponseMismatchError       the API answered about another request or model
     ├── JobFailedError              the job ran and failed
     ├── JobCancelledError           the job was cancelled
     └── WaitTimeoutError            the deadline passed; the job goes on; also a TimeoutError
@@ -200,6 +201,20 @@ class RateLimitError(APIStatusError):
 
 class InternalServerError(APIStatusError):
     """HTTP 5xx, after all repetitions that the deadline allowed."""
+
+
+class ResponseMismatchError(RunComfyError):
+    """The API answered about another request or model than it was asked about.
+
+    Attributes:
+        raw: The whole body as received, whose output may be yours all the same.
+    """
+
+    raw: dict[str, Any]
+
+    def __init__(self, message: str, *, raw: dict[str, Any], request_id: str, model_id: str | None = None) -> None:
+        super().__init__(message, model_id=model_id, request_id=request_id)
+        self.raw = raw
 
 
 class JobFailedError(RunComfyError):

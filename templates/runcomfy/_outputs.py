@@ -17,6 +17,8 @@ from pydantic import (
     field_validator,
 )
 
+from ._answers import output_in
+
 # One picture may come as "image" or as a list "images" of one, whatever the model.
 _PAIRS = (("image", "images"), ("video", "videos"), ("audio", "audios"))
 _SUFFIXES = {
@@ -60,7 +62,7 @@ class Output(OutputObject):
 
     @classmethod
     def _from_result(cls, body: dict[str, Any]) -> Self:
-        fields = _fields(body.get("output"))
+        fields = _fields(output_in(body))
         for pair in _PAIRS:
             for absent, present in (pair, pair[::-1]):
                 if absent in cls.model_fields and not fields.get(absent) and fields.get(present):

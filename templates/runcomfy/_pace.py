@@ -1,27 +1,170 @@
-"""How long to wait before asking again, in seconds."""
+"""When to look at a job next, and how long to wait after a failed read. All times are in seconds.
 
-from math import sqrt
+How long a job will take is learned from the latest jobs of its model: until three have finished, the pauses grow with
+the age of the job alone; from then on they follow from a log-normal distribution of those durations.
+"""
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from math import erfc, exp, log, pi, sqrt
 from random import random
+from typing import NamedTuple
 
 _LONGEST = 5.0
+_SHORTEST = 0.1
+_REMEMBERED = 50
+_ENOUGH = 3
+_PRICE_OF_A_LOOK = 0.02
+"""How many seconds of waiting one request is worth: what the learned intervals balance."""
+_ASSUMED_SPREAD, _ASSUMED_WEIGHT = 0.5, 3
+"""The spread of log durations before any is known, and how many durations this assumption counts for."""
 
 
-def poll_interval(elapsed: float) -> float:
-    """Pause before the next look at a job that has been waited for `elapsed` seconds.
+def cold_interval(age: float) -> float:
+    """Time between two looks at a job of `age`, while nothing is known of its model.
 
     Short at first and longer later, so that a fast job is not kept waiting and a slow one is not asked all the time.
 
-    >>> poll_interval(0), poll_interval(100), poll_interval(10_000)
+    >>> cold_interval(0), cold_interval(100), cold_interval(10_000)
     (0.25, 1.5, 5.0)
     """
-    return min(_LONGEST, max(0.25, 0.15 * sqrt(elapsed)))
+    return min(_LONGEST, max(0.25, 0.15 * sqrt(age)))
 
 
-def backoff(failures: int, retry_after: str | None = None) -> float:
-    """Pause after the `failures`-th failed read in a row: doubling, with jitter.
+class Expectation(NamedTuple):
+    """How long jobs of one model take: the logarithm of the seconds is normal with this mean and spread."""
 
-    A server's ``Retry-After`` is obeyed, up to 30 seconds.
+    mean: float
+    spread: float
+
+    @property
+    def first_look(self) -> float:
+        """The age that all but about 1.4 % of the jobs reach."""
+        return exp(self.mean - 2.2 * self.spread)
+
+    def interval(self, age: float) -> float:
+        """Time between two looks at a job of `age`: short where it is likely to end, long where it is not.
+
+        With a chance of ending `hazard` per second, an interval costs half of itself in waiting and one request; the
+        interval that makes the sum least is ``sqrt(2 * price / hazard)``.
+        """
+        age = max(age, 1e-3)
+        z = (log(age) - self.mean) / self.spread
+        surviving = erfc(z / sqrt(2)) / 2
+        if surviving < 1e-12:  # far beyond all that is known: the tail's own approximation
+            hazard = z / (self.spread * age)
+        else:
+            hazard = exp(-z * z / 2) / sqrt(2 * pi) / (self.spread * age) / surviving
+        return min(_LONGEST, max(_SHORTEST, sqrt(2 * _PRICE_OF_A_LOOK / hazard))) if hazard else _LONGEST
+
+
+class Durations:
+    """How long the latest finished jobs of each model took. One client's threads may share it."""
+
+    def __init__(self) -> None:
+        self._latest: dict[str, tuple[float, ...]] = {}
+
+    def record(self, model_id: str, seconds: float) -> None:
+        """Remember one job, and forget the oldest of its model."""
+        self._latest[model_id] = (*self._latest.get(model_id, ()), max(seconds, 1e-3))[-_REMEMBERED:]
+
+    def expectation(self, model_id: str | None) -> Expectation | None:
+        """What to expect of the next job of a model, or None while too few have finished."""
+        latest = self._latest.get(model_id or "", ())
+        if len(latest) < _ENOUGH:
+            return None
+        logs = [log(seconds) for seconds in latest]
+        mean = sum(logs) / len(logs)
+        squares = sum((value - mean) ** 2 for value in logs) + _ASSUMED_WEIGHT * _ASSUMED_SPREAD**2
+        return Expectation(mean, sqrt(squares / (len(logs) - 1 + _ASSUMED_WEIGHT) * (1 + 1 / len(logs))))
+
+
+class Pace:
+    """When to look at one job during one wait; from what is seen it also tells how long the job took.
+
+    Args:
+        now: When the wait begins, on the monotonic clock, as every other time here.
+        accepted_at: When the job was accepted; None for a job that was resumed by its id.
+        fixed: The interval that the caller asked for, or None.
+        expectation: What is known of the job's model, or None.
     """
-    if retry_after is not None and retry_after.strip().isdecimal():
-        return min(30.0, float(retry_after))
+
+    def __init__(
+        self, now: float, accepted_at: float | None, fixed: float | None = None, expectation: Expectation | None = None
+    ) -> None:
+        self._accepted_at = accepted_at
+        self._born = now if accepted_at is None else accepted_at
+        self._fixed = fixed
+        self._expectation = expectation if fixed is None and accepted_at is not None else None
+        self._planned = 0.0
+        self._asked: float | None = None
+        self._looked_at: float | None = None
+        self._unfinished_at = self._born
+        self.duration: float | None = None
+        """How long the job took, in seconds; None until its end was seen, or where nobody looked near it."""
+
+    def pause(self, now: float) -> float:
+        """How long to pause before the next look, which is taken to follow."""
+        self._planned = max(0.0, self._next(now))
+        return self._planned
+
+    def _next(self, now: float) -> float:
+        if self._asked is not None:
+            return self._asked
+        if self._looked_at is None:
+            return self._born + self._expectation.first_look - now if self._expectation else 0.0
+        if self._fixed is not None:
+            return self._fixed
+        age = now - self._born
+        interval = self._expectation.interval(age) if self._expectation else cold_interval(age)
+        return max(_SHORTEST, interval - (now - self._looked_at))
+
+    def look(self, now: float) -> None:
+        """A look begins."""
+        self._looked_at = now
+
+    def saw(self, now: float, *, done: bool, retry_after: float | None = None) -> None:
+        """A look ended. `retry_after` is what the server asked for."""
+        self._asked = retry_after
+        # A gap that nobody planned, such as an outage or a caller who came late, says nothing of the job.
+        is_near = now - self._unfinished_at <= 2 * self._planned + 1
+        if not done:
+            self._unfinished_at = now
+        elif is_near and self._accepted_at is not None and self.duration is None:
+            self.duration = (now + self._unfinished_at) / 2 - self._accepted_at
+
+
+def within(pause: float, remaining: float, reserve: float) -> float:
+    """A pause cut to what remains until the deadline, so that a last look still fits in the `reserve` before it.
+
+    >>> within(5, 20, 1), within(5, 4, 1), within(5, 0.5, 1)
+    (5, 3, 0.5)
+    """
+    return max(0, min(pause, remaining - reserve if remaining > reserve else remaining))
+
+
+def backoff(failures: int, retry_after: float | None = None) -> float:
+    """Pause after the `failures`-th failed read in a row: what the server asked for, else doubling, with jitter."""
+    if retry_after is not None:
+        return retry_after
     return min(_LONGEST, 0.25 * 2.0 ** min(failures - 1, 10)) * (0.5 + 0.5 * random())
+
+
+def retry_after(value: str | None) -> float | None:
+    """Read a ``Retry-After``: seconds or an HTTP date. Kept between 0.25 and 30, whatever the server asks for.
+
+    >>> retry_after("7"), retry_after("0"), retry_after("86400"), retry_after("soon")
+    (7.0, 0.25, 30.0, None)
+    """
+    if value is None:
+        return None
+    text = value.strip()
+    if text.isascii() and text.isdecimal():
+        seconds = float(text)
+    else:
+        try:
+            date = parsedate_to_datetime(text)
+        except (ValueError, OverflowError):
+            return None
+        seconds = ((date if date.tzinfo else date.replace(tzinfo=UTC)) - datetime.now(UTC)).total_seconds()
+    return min(30.0, max(0.25, seconds))

@@ -41,4 +41,5 @@ def main() -> None:
         stopped.wait()
 
 
-main()
+if __name__ == "__main__":
+    main()

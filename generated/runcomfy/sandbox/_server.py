@@ -2,7 +2,6 @@
 """`Sandbox`: the application on a free port of this machine, in a thread of its own."""
 
 import socket
-from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from secrets import token_hex
@@ -13,8 +12,10 @@ import uvicorn
 
 from . import _catalog
 from ._app import ReceivedRequest, State, application
-from ._faults import Fault
+from ._connections import protocol
+from ._faults import Faults
 from ._jobs import Job, Pace
+from ._variant import Variant
 
 __all__ = ["ReceivedRequest", "Sandbox"]
 
@@ -32,6 +33,7 @@ class Sandbox:
         token: The API token to accept; without one, a new one each time.
         more_tokens: Tokens of other accounts, which see none of the jobs of `token`.
         port: The port of 127.0.0.1; 0 takes a free one.
+        variant: Which answers to give where the sources about the API disagree.
 
     Attributes:
         token: The API token to use.
@@ -49,6 +51,7 @@ class Sandbox:
         token: str | None = None,
         more_tokens: Sequence[str] = (),
         port: int = 0,
+        variant: Variant | None = None,
     ) -> None:
         folder = Path(schemas) if schemas is not None else Path(__file__).parents[1] / "_schemas"
         self.token = token or f"sandbox-{token_hex(12)}"
@@ -57,6 +60,7 @@ class Sandbox:
             models=_catalog.read(folder),
             tokens=frozenset([self.token, *more_tokens]),
             pace=Pace(queue_seconds, run_seconds, queue_reads, run_reads, queue_length),
+            variant=variant or Variant(),
         )
         self._listener: socket.socket | None = None
         self._server: uvicorn.Server | None = None
@@ -85,8 +89,8 @@ class Sandbox:
         return list(self._state.jobs.values())
 
     @property
-    def faults(self) -> deque[Fault]:
-        """Wrong answers to come: append a `Fault`, and it is the answer to the next request of its endpoint."""
+    def faults(self) -> Faults:
+        """What is to go wrong: append a `Fault` for the next request of its endpoint, or draw them `at_random`."""
         return self._state.faults
 
     def fail_next(self, error: Any) -> None:
@@ -101,9 +105,23 @@ class Sandbox:
         state.balance = State.balance
 
     def start(self) -> Self:
-        """Listen and serve; returns once requests are accepted."""
+        """Listen and serve; returns once requests are accepted.
+
+        Raises:
+            RuntimeError: it runs already.
+            OSError: the port is taken.
+        """
+        if self._listener is not None:
+            raise RuntimeError("the sandbox is running already")
         self._listener = socket.create_server(("127.0.0.1", self._port))
-        config = uvicorn.Config(application(self._state), log_level="critical", lifespan="off", access_log=False)
+        config = uvicorn.Config(
+            application(self._state),
+            http=protocol(self._state.transports),
+            log_level="critical",
+            lifespan="off",
+            access_log=False,
+            proxy_headers=False,
+        )
         self._server = uvicorn.Server(config)
         self._thread = Thread(target=self._server.run, args=([self._listener],), name="runcomfy-sandbox", daemon=True)
         self._thread.start()

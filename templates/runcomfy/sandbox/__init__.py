@@ -22,7 +22,9 @@ _MISSING = [name for name in ("jsonschema", "PIL", "starlette", "uvicorn") if fi
 if _MISSING:
     raise ImportError(f"the sandbox needs {', '.join(_MISSING)}; type: pip install 'runcomfy[sandbox]'")
 
-from ._faults import Endpoint, Fault  # noqa: E402  # the check above speaks first
+from ._faults import Drop, Endpoint, Fault, Faults  # noqa: E402  # the check above speaks first
+from ._jobs import Job  # noqa: E402  # the check above speaks first
 from ._server import ReceivedRequest, Sandbox  # noqa: E402  # the check above speaks first
+from ._variant import Variant  # noqa: E402  # the check above speaks first
 
-__all__ = ["Endpoint", "Fault", "ReceivedRequest", "Sandbox"]
+__all__ = ["Drop", "Endpoint", "Fault", "Faults", "Job", "ReceivedRequest", "Sandbox", "Variant"]

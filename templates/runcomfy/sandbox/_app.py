@@ -1,5 +1,6 @@
 """The paths of the Model API as a Starlette application; what they answer is described in the API's pages."""
 
+import asyncio
 import json
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -13,8 +14,10 @@ from starlette.routing import Route
 
 from . import _media
 from ._catalog import Model, types
-from ._faults import Endpoint, Fault
+from ._connections import BrokenAnswer, Transports
+from ._faults import Endpoint, Fault, Faults
 from ._jobs import Job, Pace
+from ._variant import Variant
 
 Handler = Callable[["State", Request, str], Awaitable[Response]]
 
@@ -45,32 +48,32 @@ class State:
     balance: float = 100.0
     jobs: dict[str, Job] = field(default_factory=dict)
     requests: list[ReceivedRequest] = field(default_factory=list)
-    faults: deque[Fault] = field(default_factory=deque)
+    faults: Faults = field(default_factory=Faults)
+    variant: Variant = field(default_factory=Variant)
+    transports: Transports = field(default_factory=dict)
     errors: deque[Any] = field(default_factory=deque)
     """What the next jobs fail with."""
-
-    def take_fault(self, endpoint: Endpoint) -> Fault | None:
-        for fault in self.faults:
-            if fault.endpoint == endpoint:
-                self.faults.remove(fault)
-                return fault
-        return None
 
 
 def application(state: State) -> Starlette:
     """The server of one sandbox."""
 
     def route(path: str, method: str, endpoint: Endpoint, handler: Handler) -> Route:
-        async def respond(request: Request) -> Response:
-            state.requests.append(await _received(request))
-            fault = state.take_fault(endpoint)
-            if fault and not fault.takes_effect:
-                return Response(fault.body, fault.status, dict(fault.headers))
+        async def answer(request: Request) -> Response:
             scheme, _, token = request.headers.get("authorization", "").partition(" ")
             if scheme.lower() != "bearer" or token not in state.tokens:
-                return _error(401, 400004, "The API token is missing, expired or revoked.")
-            response = await handler(state, request, token)
-            return Response(fault.body, fault.status, dict(fault.headers)) if fault else response
+                return _error(state.variant.bad_token, 400004, "The API token is missing, expired or revoked.")
+            return await handler(state, request, token)
+
+        async def respond(request: Request) -> Response:
+            state.requests.append(await _received(request))
+            fault = state.faults.take(endpoint, request.path_params.get("request_id"))
+            if fault is None:
+                return await answer(request)
+            response = await answer(request) if fault.is_carried_out else Response()
+            await asyncio.sleep(fault.delay)
+            response = _faulty(response, fault)
+            return BrokenAnswer(response, fault, state.transports) if fault.drop or fault.drip else response
 
         return Route(path, respond, methods=[method])
 
@@ -78,7 +81,7 @@ def application(state: State) -> Starlette:
         job = state.jobs.get(request.path_params["request_id"])
         if job is None or job.look()[0] != "completed":
             return Response("no such file", 404)
-        file = _media.make(job.model.kind, job.model.with_defaults(job.arguments))
+        file = await asyncio.to_thread(_media.make, job.model.kind, job.model.with_defaults(job.arguments))
         return Response(file.content, media_type=file.media_type)
 
     return Starlette(
@@ -94,6 +97,18 @@ def application(state: State) -> Starlette:
             Route("/outputs/{request_id}/{name}", output, methods=["GET"]),
         ]
     )
+
+
+def _faulty(own: Response, fault: Fault) -> Response:
+    if fault.is_own_answer:
+        own.headers.update(fault.headers)
+        if not fault.changes:
+            return own
+        body = {**json.loads(bytes(own.body)), **fault.changes}
+        left = {key: value for key, value in body.items() if value is not ...}
+        headers = {**own.headers, "content-length": str(len(json.dumps(left)))}
+        return Response(json.dumps(left), own.status_code, headers)
+    return Response(fault.body or b"", 200 if fault.status is None else fault.status, dict(fault.headers))
 
 
 async def _received(request: Request) -> ReceivedRequest:
@@ -165,13 +180,13 @@ async def _submit(state: State, request: Request, token: str) -> Response:
     if problems:
         return _error(422, 422001, "; ".join(map(_words, problems)), problems)
     if state.balance < model.price:
-        return _error(402, 400002, "The balance is too low.")
+        return _error(state.variant.low_balance, 400002, "The balance is too low.")
     state.balance -= model.price
     job = Job(model, arguments, token, state.pace, state.errors.popleft() if state.errors else None)
     state.jobs[job.id] = job
     base = f"{request.base_url}v1/requests/{job.id}"
     urls = {f"{name}_url": f"{base}/{name}" for name in ("status", "result", "cancel")}
-    return _json({"request_id": job.id, **urls})
+    return _json({"request_id": job.id, **urls}, state.variant.accepted)
 
 
 def _words(problem: dict[str, Any]) -> str:
@@ -190,6 +205,9 @@ async def _status(state: State, request: Request, token: str) -> Response:
     if isinstance(job, Response):
         return job
     name, position = job.look(counts=True)
+    if name == "completed" and job.error is not None and state.variant.failed_status:
+        name = "failed"
+    name = state.variant.cancelled if name == "cancelled" else name
     base = f"{request.base_url}v1/requests/{job.id}"
     body = {"request_id": job.id, "status": name}
     queue = {} if position is None else {"queue_position": position}
@@ -201,15 +219,20 @@ async def _result(state: State, request: Request, token: str) -> Response:
     if isinstance(job, Response):
         return job
     name, _ = job.look()
+    if name in ("in_queue", "in_progress") and state.variant.not_ready == 400:
+        return _error(400, 400005, "The result is not ready.")
+    name = state.variant.cancelled if name == "cancelled" else name
     body: dict[str, Any] = {"request_id": job.id, "status": name, "created_at": job.created_at.isoformat()}
     if job.finished_at is not None:
         body["finished_at"] = job.finished_at.isoformat()
     if name == "completed" and job.error is not None:
         body |= {"status": "failed", "error": job.error}
     elif name == "completed":
-        body |= {"status": "succeeded", "output": _output(job, str(request.base_url))}
+        body |= {"status": state.variant.succeeded, "output": _output(job, str(request.base_url))}
         if request.query_params.get("include_cost") == "true":
             body["cost"] = job.model.price
+    if state.variant.echo:
+        body |= {"model_id": job.model.id, "input": job.arguments}
     return _json(body)
 
 

@@ -1,7 +1,7 @@
 """The life of a job in the sandbox: queued, running, ended; by the clock, by the number of reads, or both."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from math import ceil
 from time import monotonic
 from typing import Any
@@ -48,12 +48,12 @@ class Job:
         pace = self.pace
         position = None
         if self._stage == "in_queue":
-            position = ceil(self._left(pace.queue_seconds, pace.queue_reads) * pace.queue_length)
+            position = ceil(round(self._left(pace.queue_seconds, pace.queue_reads) * pace.queue_length, 9))
             if not position:
                 position = None
-                self._enter("in_progress")
+                self._enter("in_progress", pace.queue_seconds, pace.queue_reads)
         if self._stage == "in_progress" and not self._left(pace.run_seconds, pace.run_reads):
-            self._enter("completed")
+            self._enter("completed", pace.run_seconds, pace.run_reads)
         self._reads += counts
         return self._stage, position
 
@@ -64,13 +64,22 @@ class Job:
         self._enter("cancelled")
         return True
 
+    @property
+    def state(self) -> str:
+        """``"in_queue"``, ``"in_progress"``, ``"completed"``, ``"failed"`` or ``"cancelled"``: the truth."""
+        name, _ = self.look()
+        return "failed" if name == "completed" and self.error is not None else name
+
     def _left(self, seconds: float, reads: int) -> float:
         """The part of the stage that is still to come, between 0 and 1."""
         by_clock = 1 - (monotonic() - self._entered) / seconds if seconds else 0.0
         by_reads = 1 - self._reads / reads if reads else 0.0
         return max(by_clock, by_reads, 0.0)
 
-    def _enter(self, stage: str) -> None:
-        self._stage, self._entered, self._reads = stage, monotonic(), 0
+    def _enter(self, stage: str, seconds: float = 0.0, reads: int = 0) -> None:
+        """Enter the next stage: by the clock, at the moment when the last one ended, whenever anybody looks."""
+        now = monotonic()
+        at = self._entered + seconds if seconds and not reads else now
+        self._stage, self._entered, self._reads = stage, at, 0
         if stage in ("completed", "cancelled"):
-            self.finished_at = datetime.now(UTC)
+            self.finished_at = datetime.now(UTC) - timedelta(seconds=now - at)

@@ -1,0 +1,121 @@
+"""What can be asked about one job, as flows: its status, its result, to be cancelled."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from math import inf
+from time import monotonic
+from urllib.parse import quote
+
+from . import _answers
+from ._answers import Answer
+from ._errors import APIConnectionError, ResponseMismatchError, RunComfyError
+from ._http_types import Flow, Pause, Request, TransportFailure, exchange
+from ._pace import backoff, within
+from ._status import Status, end_of, status_from
+
+AtDeadline = Callable[[RunComfyError | None], RunComfyError]
+"""Makes an error of the last failure before the deadline, or of None where there was none."""
+
+_LAST_LOOK = 1.0
+"""At most so many seconds before its deadline, a wait looks for the last time."""
+_CANCELLING = 5.0
+"""Seconds that cancelling a job may take when its caller was interrupted."""
+
+logger = logging.getLogger(__package__)
+
+
+class JobFlows:
+    """The flows of one job. `timeout` is that of one HTTP request, in seconds."""
+
+    def __init__(self, request_id: str, model_id: str | None, timeout: float) -> None:
+        self.request_id = request_id
+        self.model_id = model_id
+        self.timeout = timeout
+        self._path = f"requests/{quote(request_id, safe='')}"
+
+    def status(self) -> Flow[Status]:
+        """Read the status; failed reads are repeated for at most one request timeout."""
+        return status_from((yield from self.read("status", monotonic() + self.timeout)).fields)
+
+    def cancel(self, seconds: float = inf) -> Flow[bool]:
+        """Ask to cancel, and return whether the job is cancelled. Safe to repeat, so it is repeated like a read."""
+        deadline = monotonic() + min(self.timeout, seconds)
+        request = Request("POST", f"{self._path}/cancel", self.timeout)
+        answer = yield from self._repeated(request, f"cancel request {self.request_id}", deadline)
+        # An accepted cancel is documented as {"status": "completed", "outcome": "cancelled"}: the outcome decides.
+        word = answer.fields.get("outcome") or answer.fields.get("status")
+        if isinstance(word, str) and word.lower().startswith("cancel"):
+            return True
+        # "not_cancellable" is also the answer for a job that an earlier cancel, whose answer was lost, did cancel.
+        answer = yield from self.read("status", deadline)
+        return end_of(answer.fields.get("status")) == "cancelled"
+
+    def read(self, what: str, deadline: float, at_deadline: AtDeadline | None = None) -> Flow[Answer]:
+        """Read the ``status`` or the ``result``.
+
+        Raises:
+            ResponseMismatchError: the answer is about another request or model.
+        """
+        doing = f"read the {what} of request {self.request_id}"
+        request = Request("GET", f"{self._path}/{what}", self.timeout)
+        answer = yield from self._repeated(request, doing, deadline, at_deadline)
+        for name, ours in (("request_id", self.request_id), ("model_id", self.model_id)):
+            theirs = answer.fields.get(name)
+            if ours and isinstance(theirs, str) and theirs and theirs.casefold() != ours.casefold():
+                raise ResponseMismatchError(
+                    f"{doing}: the answer names {name} {theirs!r} instead of {ours!r}."
+                    f" It is kept in this error's raw; client.job({self.request_id!r}, …) asks again.",
+                    raw=answer.fields,
+                    model_id=self.model_id,
+                    request_id=self.request_id,
+                )
+        return answer
+
+    def leave(self, interruption: BaseException, *, cancel: bool) -> Flow[None]:
+        """Tell an interruption, and the log, which job it leaves behind; `cancel` it first where that is wished."""
+        resumes = f": client.job({self.request_id!r}, …).result() resumes the wait"
+        end = f"goes on{resumes}"
+        if cancel:
+            try:
+                cancelled = yield from self.cancel(_CANCELLING)
+                end = "was cancelled" if cancelled else f"could no longer be cancelled and goes on{resumes}"
+            except GeneratorExit:
+                raise
+            except BaseException as error:  # the first interruption is the one to be raised
+                end = f"may not be cancelled ({error or type(error).__name__}){resumes}"
+        text = f"interrupted; request {self.request_id} was accepted and {end}"
+        interruption.__dict__.setdefault("request_id", self.request_id)
+        interruption.add_note(text)
+        logger.warning("%s", text)
+
+    def _repeated(
+        self, request: Request, doing: str, deadline: float, at_deadline: AtDeadline | None = None
+    ) -> Flow[Answer]:
+        """Send a request that may be sent again, until an answer settles it or the deadline has passed.
+
+        What is raised at the deadline is the last failure, or what `at_deadline` makes of it.
+        """
+        error: RunComfyError | None = None
+        failures = 0
+        while (remaining := deadline - monotonic()) > 0:
+            asked = None
+            try:
+                response = yield from exchange(replace(request, timeout=min(request.timeout, remaining)))
+            except TransportFailure as failure:
+                text = f"{doing}: {failure}. The job is not affected; call again."
+                error = APIConnectionError(text, model_id=self.model_id, request_id=self.request_id)
+                error.__cause__ = failure
+            else:
+                answer = _answers.read(response)
+                if (answer.is_success and answer.value is not None) or answer.tells_the_end_of(self.request_id):
+                    return answer
+                error = _answers.status_error(answer, doing, model_id=self.model_id, request_id=self.request_id)
+                if not answer.is_worth_repeating:
+                    raise error
+                asked = answer.retry_after
+            failures += 1
+            yield Pause(within(backoff(failures, asked), deadline - monotonic(), _LAST_LOOK))
+        if at_deadline is not None:
+            raise at_deadline(error)
+        raise error or APIConnectionError(f"{doing}: no time left", request_id=self.request_id)

@@ -1,0 +1,163 @@
+"""Waiting for a job as flows: when to look, when it has ended, and how."""
+
+from collections.abc import Callable
+from time import monotonic
+from typing import Any, NamedTuple, TypeVar
+
+from . import _answers
+from ._answers import Answer
+from ._errors import APIStatusError, JobCancelledError, JobFailedError, RunComfyError, WaitTimeoutError
+from ._http_types import Flow, Pause
+from ._pace import Durations, Pace, within
+from ._requests import JobFlows
+from ._status import End, Status, end_of, is_unfinished, status_from
+
+T = TypeVar("T")
+
+
+class WaitOptions(NamedTuple):
+    """How to wait. Times are in seconds."""
+
+    deadline: float
+    """How long the whole wait may take."""
+    poll_interval: float | None
+    """The time between two looks, or None where the pace is to follow from the job's age and model."""
+    cancel_on_interrupt: bool
+
+
+class Wait:
+    """One wait for one job, bounded by one deadline.
+
+    `next_change` is the wait in pieces, for those who want to see the states; `outcome` is the rest of it.
+
+    Args:
+        job: What to wait for.
+        owner: The `Job` that a `WaitTimeoutError` is to carry.
+        options: How to wait.
+        accepted_at: When the job was accepted, on the monotonic clock; None for a job that was resumed by its id.
+        durations: How long other jobs took; this one is added to it.
+    """
+
+    def __init__(
+        self, job: JobFlows, owner: object, options: WaitOptions, accepted_at: float | None, durations: Durations
+    ) -> None:
+        now = monotonic()
+        self._job = job
+        self._owner = owner
+        self._options = options
+        self._deadline = now + options.deadline
+        self._reserve = min(1.0, options.deadline / 10)
+        self._durations = durations
+        self._pace = Pace(now, accepted_at, options.poll_interval, durations.expectation(job.model_id))
+        self._seen: Status | None = None
+
+    def next_change(self) -> Flow[Status | None]:
+        """The next status that differs from the last one seen; None once the job has ended."""
+        return self._guarded(self._next_change())
+
+    def outcome(self, on_update: Callable[[Status], object] | None) -> Flow[dict[str, Any]]:
+        """Wait for the end and return the result body of a job that succeeded."""
+        return self._guarded(self._outcome(on_update))
+
+    def _guarded(self, flow: Flow[T]) -> Flow[T]:
+        """Let no exception leave without the id of the job that it leaves behind."""
+        try:
+            return (yield from flow)
+        except GeneratorExit:
+            raise
+        except RunComfyError as error:
+            error.request_id = error.request_id or self._job.request_id
+            raise
+        except BaseException as error:
+            wanted = self._options.cancel_on_interrupt and not isinstance(error, Exception)
+            yield from self._job.leave(error, cancel=wanted)
+            raise
+
+    def _next_change(self) -> Flow[Status | None]:
+        while self._seen is None or not self._seen.done:
+            yield from self._pause()
+            answer = yield from self._read("status")
+            status = status_from(answer.fields)
+            self._pace.saw(monotonic(), done=status.done, retry_after=answer.retry_after)
+            if status != self._seen:
+                self._seen = status
+                return status
+        return None
+
+    def _outcome(self, on_update: Callable[[Status], object] | None) -> Flow[dict[str, Any]]:
+        while (status := (yield from self._next_change())) is not None:
+            if on_update is not None:
+                on_update(status)
+        assert self._seen is not None
+        told = end_of(self._seen.state)
+        while (body := (yield from self._result())) is None:
+            if told != "completed":
+                # A job that did not succeed may have no result to be read: then its status is the last word.
+                raise self._unsuccessful(told, self._seen.raw)
+            yield from self._pause()
+        end = self._end(body)
+        if end != "completed":
+            raise self._unsuccessful(end, body)
+        if self._job.model_id and self._pace.duration is not None:
+            self._durations.record(self._job.model_id, self._pace.duration)
+        return body
+
+    def _result(self) -> Flow[dict[str, Any] | None]:
+        """The result body once it tells an end; None while there is none."""
+        try:
+            answer = yield from self._read("result")
+        except APIStatusError as error:
+            if error.code == _answers.NOT_READY or not self._succeeded():
+                return None
+            raise
+        # A body that is no object is taken for the output itself.
+        body = answer.value if isinstance(answer.value, dict) else {"output": answer.value}
+        return body if self._end(body) else None
+
+    def _read(self, what: str) -> Flow[Answer]:
+        self._pace.look(monotonic())
+        return self._job.read(what, self._deadline, self._timed_out)
+
+    def _end(self, body: dict[str, Any]) -> End | None:
+        """What a result body tells. An output under a word that nobody knows has been paid for all the same."""
+        state = body.get("status")
+        has_output = _answers.output_in(body) is not None and not is_unfinished(state) and self._succeeded()
+        return end_of(state) or ("completed" if has_output else None)
+
+    def _succeeded(self) -> bool:
+        return self._seen is not None and end_of(self._seen.state) == "completed"
+
+    def _pause(self) -> Flow[None]:
+        """Pause until the next look is due: now, if it is the first one and the model's durations are not known."""
+        now = monotonic()
+        if pause := self._pace.pause(now):
+            yield Pause(within(pause, self._deadline - now, self._reserve))
+
+    def _timed_out(self, cause: RunComfyError | None = None) -> WaitTimeoutError:
+        state = self._seen.state if self._seen else None
+        seen = f"last state: {state}" if state else "its state could not be read"
+        error = WaitTimeoutError(
+            f"request {self._job.request_id} had not ended after {self._options.deadline:g} s ({seen}). It was not"
+            f" cancelled and goes on: client.job({self._job.request_id!r}, …).result() resumes the wait",
+            request_id=self._job.request_id,
+            model_id=self._job.model_id,
+            state=state,
+        )
+        error.job = self._owner
+        error.__cause__ = cause
+        return error
+
+    def _unsuccessful(self, end: End | None, body: dict[str, Any]) -> JobFailedError | JobCancelledError:
+        request_id, model_id = self._job.request_id, self._job.model_id
+        if end == "cancelled":
+            return JobCancelledError(
+                f"request {request_id} was cancelled", raw=body, request_id=request_id, model_id=model_id
+            )
+        words = _answers.failure_text(body.get("error")) or "the API gave no reason"
+        return JobFailedError(
+            f"request {request_id} failed: {words}",
+            error=body.get("error"),
+            raw=body,
+            request_id=request_id,
+            model_id=model_id,
+        )

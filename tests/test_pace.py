@@ -1,0 +1,228 @@
+"""When to look at a job next, and what a seeded simulation says of it: requests and waiting, counted, not timed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from math import exp, log
+from random import Random
+
+import pytest
+from runcomfy import _pace
+from runcomfy._pace import Durations, Expectation, Pace
+
+LATENCY = 0.06
+
+
+@pytest.mark.parametrize(
+    ("age", "seconds"), [(0, 0.25), (1, 0.25), (4, 0.3), (100, 1.5), (1111.2, 5.0), (1_000_000, 5.0)]
+)
+def test_looks_become_rarer_with_age(age: float, seconds: float) -> None:
+    assert _pace.cold_interval(age) == pytest.approx(seconds, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("failures", "least", "most"), [(1, 0.125, 0.25), (2, 0.25, 0.5), (3, 0.5, 1.0), (1000, 2.5, 5.0)]
+)
+def test_repetitions_back_off_with_jitter(failures: int, least: float, most: float) -> None:
+    pauses = {_pace.backoff(failures) for _ in range(50)}
+
+    assert least <= min(pauses) < max(pauses) <= most
+    assert _pace.backoff(failures, 7.0) == 7.0
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("7", 7.0),
+        (" 7 ", 7.0),
+        ("0", 0.25),
+        ("999", 30.0),
+        ("9" * 5000, 30.0),
+        (None, None),
+        ("", None),
+        ("soon", None),
+        ("-5", None),
+        ("1.5", None),
+        ("²", None),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.25),
+        ("Wed, 21 Oct 2115 07:28:00 -0000", 30.0),
+        ("Wed, 21 Oct 99999 07:28:00 GMT", None),
+        ("Wed, 99 Oct 2015 07:28:00 GMT", None),
+    ],
+)
+def test_a_retry_after_is_read_and_kept_within_bounds(value: str | None, seconds: float | None) -> None:
+    assert _pace.retry_after(value) == seconds
+
+
+def test_a_retry_after_may_be_a_date() -> None:
+    in_ten = format_datetime(datetime.now(UTC) + timedelta(seconds=10), usegmt=True)
+
+    assert 8 < (_pace.retry_after(in_ten) or 0) <= 10
+
+
+@dataclass
+class Simulated:
+    """The mean of what a way of looking cost over many jobs."""
+
+    wait: float
+    requests: float
+
+    @property
+    def product(self) -> float:
+        return self.wait * self.requests
+
+
+def simulate(durations: list[float], pace: Callable[[float], Pace], learn: Callable[[float], None]) -> Simulated:
+    """Look at one job after the other as a wait does, against a clock of its own; every look takes the latency."""
+    requests = waited = start = 0.0
+    for duration in durations:
+        looking = pace(start)
+        now = start
+        while True:
+            now += looking.pause(now)
+            looking.look(now)
+            requests += 1
+            done = now + LATENCY / 2 - start >= duration
+            now += LATENCY
+            looking.saw(now, done=done)
+            if done:
+                break
+        waited += now - start - duration
+        assert looking.duration is not None
+        learn(looking.duration)
+        start = now + 1000
+    return Simulated(waited / len(durations), requests / len(durations))
+
+
+def log_normal(median: float, spread: float, count: int, seed: int = 7) -> list[float]:
+    random = Random(seed)
+    return [exp(random.gauss(log(median), spread)) for _ in range(count)]
+
+
+def learned(durations: list[float]) -> Simulated:
+    known = Durations()
+    return simulate(
+        durations,
+        lambda now: Pace(now, now, expectation=known.expectation("m")),
+        lambda duration: known.record("m", duration),
+    )
+
+
+def fixed(durations: list[float], interval: float) -> Simulated:
+    return simulate(durations, lambda now: Pace(now, now, fixed=interval), lambda _: None)
+
+
+@pytest.mark.parametrize(("median", "count"), [(8.0, 4000), (90.0, 1000)])
+def test_learned_looks_cost_little_more_than_with_the_true_distribution_known(median: float, count: int) -> None:
+    durations = log_normal(median, 0.5, count)
+    truth = Expectation(log(median), 0.5)
+
+    ours = learned(durations)
+    oracle = simulate(durations, lambda now: Pace(now, now, expectation=truth), lambda _: None)
+
+    assert ours.product <= 1.15 * oracle.product
+
+
+def test_learned_looks_ask_less_than_a_fixed_half_second_and_wait_no_longer_for_images() -> None:
+    durations = log_normal(8.0, 0.5, 4000)
+    ours, half = learned(durations), fixed(durations, 0.5)
+
+    assert ours.requests <= 0.8 * half.requests
+    assert ours.wait <= half.wait
+    assert ours.requests <= 0.3 * fixed(durations, 0.1).requests
+
+
+def test_what_was_learned_follows_jobs_that_become_faster() -> None:
+    """Looking too late shows only that a job has ended: that must not confirm that jobs take so long."""
+    slow, fast = log_normal(60.0, 0.3, 200), log_normal(6.0, 0.3, 200, seed=8)
+
+    known = Durations()
+    for durations in (slow, fast):
+        simulate(
+            durations,
+            lambda now: Pace(now, now, expectation=known.expectation("m")),
+            lambda duration: known.record("m", duration),
+        )
+
+    expectation = known.expectation("m")
+    assert expectation is not None
+    assert expectation.first_look < 6
+
+
+def test_nothing_is_expected_before_three_jobs_have_finished() -> None:
+    durations = Durations()
+    for seconds in (5.0, 6.0):
+        durations.record("m", seconds)
+        assert durations.expectation("m") is None
+    durations.record("m", 7.0)
+
+    assert durations.expectation("m") is not None
+    assert durations.expectation("other") is None
+    assert durations.expectation(None) is None
+
+
+def test_only_the_latest_jobs_count_and_they_may_take_no_time() -> None:
+    durations = Durations()
+    for seconds in [1000.0] * 50 + [0.0] * 50:
+        durations.record("m", seconds)
+
+    expectation = durations.expectation("m")
+    assert expectation is not None
+    assert expectation.first_look < 0.01
+    assert expectation.interval(0.0) >= 0.1
+
+
+@pytest.mark.parametrize("age", [0.0, 1e-9, 1.0, 100.0, 1e6, 1e300])
+def test_a_learned_interval_is_always_between_a_tenth_and_five_seconds(age: float) -> None:
+    for spread in (0.01, 0.5, 3.0):
+        assert 0.1 <= Expectation(log(8.0), spread).interval(age) <= 5.0
+
+
+def test_a_caller_who_comes_late_teaches_nothing() -> None:
+    pace = Pace(100.0, accepted_at=0.0)
+    assert pace.pause(100.0) == 0
+    pace.look(100.0)
+    pace.saw(100.1, done=True)
+
+    assert pace.duration is None
+
+
+def test_an_outage_teaches_nothing() -> None:
+    pace = Pace(0.0, accepted_at=0.0)
+    pace.look(0.0)
+    pace.saw(0.1, done=False)
+    pace.look(0.1 + pace.pause(0.1))
+    pace.saw(60.0, done=True)
+
+    assert pace.duration is None
+
+
+def test_a_job_resumed_by_its_id_is_looked_at_at_once_and_teaches_nothing() -> None:
+    pace = Pace(50.0, accepted_at=None, expectation=Expectation(log(90.0), 0.1))
+    assert pace.pause(50.0) == 0
+    pace.look(50.0)
+    pace.saw(50.1, done=False)
+    assert pace.pause(50.1) == pytest.approx(0.15)
+    pace.look(50.25)
+    pace.saw(50.3, done=True)
+
+    assert pace.duration is None
+
+
+def test_a_pause_that_the_server_asks_for_is_taken_once() -> None:
+    pace = Pace(0.0, accepted_at=0.0)
+    pace.look(0.0)
+    pace.saw(0.0, done=False, retry_after=7.0)
+    assert pace.pause(0.0) == 7.0
+    pace.look(7.0)
+    pace.saw(7.0, done=False)
+    assert pace.pause(7.0) < 1
+
+
+def test_a_fixed_interval_is_kept_whatever_is_known() -> None:
+    pace = Pace(0.0, accepted_at=0.0, fixed=2.0, expectation=Expectation(log(90.0), 0.1))
+    assert pace.pause(0.0) == 0
+    pace.look(0.0)
+    pace.saw(0.5, done=False)
+    assert pace.pause(0.5) == 2.0
