@@ -7,11 +7,11 @@ from runcomfy import APIConnectionError, WaitTimeoutError
 from runcomfy._http_types import Pause, Request, Response
 from runcomfy._pace import Durations
 from runcomfy._requests import JobFlows
-from runcomfy._wait import Wait, WaitOptions
+from runcomfy._wait import Wait
 
 
 def wait(seconds: float, interval: float | None = None) -> Wait:
-    return Wait(JobFlows("r1", None, timeout=60.0), None, WaitOptions(seconds, interval, False), None, Durations())
+    return Wait(JobFlows("r1", None, timeout=60.0), None, seconds, interval, None, Durations())
 
 
 def test_a_pause_leaves_time_for_a_last_look_before_the_deadline() -> None:

@@ -3,16 +3,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from ._client_base import ClientBase, JobBase, Submission, submission
-from ._drive import drive_async
-from ._errors import ConfigurationError
+from ._drive import AsyncShielded, drive_async
+from ._errors import ConfigurationError, RunComfyError
 from ._http_types import Flow
 from ._inputs import Input, OutT
 from ._outputs import MediaOutput
 from ._status import Status
+from ._submit import Attempt, interrupted, submit
 from ._wait import Wait
 
 if TYPE_CHECKING:
@@ -69,7 +71,7 @@ class AsyncClient(ClientBase):
         cancel_on_interrupt: bool | None = None,
     ) -> Any:
         """Submit a job, wait for it, and return its output. As `Client.run`."""
-        self._wait_options(timeout, cancel_on_interrupt, on_update)
+        self._check_wait(timeout, on_update)
         job = await self._submitted(submission(request, arguments), cancel_on_interrupt)
         return await job.result(timeout, on_update, cancel_on_interrupt=cancel_on_interrupt)
 
@@ -96,7 +98,14 @@ class AsyncClient(ClientBase):
         await self.close()
 
     async def _submitted(self, submission: Submission, cancel_on_interrupt: bool | None = None) -> "AsyncJob[Any]":
-        request_id = await self._drive(self._submit(submission, cancel_on_interrupt))
+        timeout, attempt = self._settings.timeout, Attempt(submission.model_id, submission.payload)
+        work = AsyncShielded(self._drive(submit(attempt, timeout)))
+        try:
+            request_id = await work.result()
+        except asyncio.CancelledError as interruption:
+            known, cancel = await work.settled(), self._cancels(cancel_on_interrupt)
+            await self._drive(interrupted(interruption, attempt, known, work.error, timeout, cancel=cancel))
+            raise
         return AsyncJob(self, request_id, submission.output, submission.model_id, monotonic())
 
     async def _drive(self, flow: Flow[T]) -> T:
@@ -145,7 +154,11 @@ class AsyncJob(JobBase[OutT]):
         return self._updates(self._wait(timeout))
 
     async def _updates(self, wait: Wait) -> AsyncIterator[Status]:
-        while (status := await self._client._drive(wait.next_change())) is not None:
+        while True:
+            async with self._guarded(None):
+                status = await self._client._drive(wait.next_change())
+            if status is None:
+                return
             yield status
 
     async def result(
@@ -159,9 +172,25 @@ class AsyncJob(JobBase[OutT]):
 
         As `Job.result`; `on_update` is a plain function, and an interruption is the cancellation of this task.
         """
-        wait = self._wait(timeout, cancel_on_interrupt, on_update)
-        return self._output._from_result(await self._client._drive(wait.outcome(on_update)))
+        async with self._guarded(cancel_on_interrupt):
+            wait = self._wait(timeout, on_update)
+            return self._output._from_result(await self._client._drive(wait.outcome(on_update)))
 
     async def cancel(self) -> bool:
         """Cancel the job, which works only while it is in the queue. As `Job.cancel`."""
         return await self._client._drive(self._flows.cancel())
+
+    @asynccontextmanager
+    async def _guarded(self, cancel_on_interrupt: bool | None) -> AsyncIterator[None]:
+        """Let no exception leave without the id of the job that it leaves behind."""
+        try:
+            yield
+        except GeneratorExit:  # nothing may be awaited any more
+            raise
+        except RunComfyError as error:
+            error.request_id = error.request_id or self.id
+            raise
+        except BaseException as error:
+            cancel = self._client._cancels(cancel_on_interrupt) and not isinstance(error, Exception)
+            await self._client._drive(self._flows.leave(error, cancel=cancel))
+            raise

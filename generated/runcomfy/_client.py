@@ -3,16 +3,18 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from ._client_base import ClientBase, JobBase, Submission, submission
-from ._drive import drive
-from ._errors import ConfigurationError
+from ._drive import Shielded, drive
+from ._errors import ConfigurationError, RunComfyError
 from ._http_types import Flow
 from ._inputs import Input, OutT
 from ._outputs import MediaOutput
 from ._status import Status
+from ._submit import Attempt, interrupted, submit
 from ._wait import Wait
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ class Client(ClientBase):
             APIStatusError: the API refused; no job was accepted.
             SubmissionOutcomeUnknown: no answer told whether a job was accepted; look before you call again.
         """
-        return self._submitted(submission(request, arguments))
+        return self._submitted(submission(request, arguments), None, lambda job: job)
 
     @overload
     def run(
@@ -91,9 +93,12 @@ class Client(ClientBase):
         Raises:
             RunComfyError: whatever `submit` and `Job.result` raise.
         """
-        self._wait_options(timeout, cancel_on_interrupt, on_update)
-        job = self._submitted(submission(request, arguments), cancel_on_interrupt)
-        return job.result(timeout, on_update, cancel_on_interrupt=cancel_on_interrupt)
+        self._check_wait(timeout, on_update)
+        return self._submitted(
+            submission(request, arguments),
+            cancel_on_interrupt,
+            lambda job: job.result(timeout, on_update, cancel_on_interrupt=cancel_on_interrupt),
+        )
 
     @overload
     def job(self, request_id: str, /) -> "Job[MediaOutput]": ...
@@ -121,9 +126,19 @@ class Client(ClientBase):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _submitted(self, submission: Submission, cancel_on_interrupt: bool | None = None) -> "Job[Any]":
-        request_id = self._drive(self._submit(submission, cancel_on_interrupt))
-        return Job(self, request_id, submission.output, submission.model_id, monotonic())
+    def _submitted(self, submission: Submission, cancel_on_interrupt: bool | None, use: Callable[["Job[Any]"], T]) -> T:
+        """Submit, and `use` the job; from its acceptance on, no interruption leaves without its id."""
+        timeout, attempt = self._settings.timeout, Attempt(submission.model_id, submission.payload)
+        work = Shielded(lambda: self._drive(submit(attempt, timeout)))
+        try:
+            return use(Job(self, work.result(), submission.output, submission.model_id, monotonic()))
+        except RunComfyError:
+            raise
+        except BaseException as interruption:
+            if interruption is not work.error:
+                request_id, cancel = work.settled(), self._cancels(cancel_on_interrupt)
+                self._drive(interrupted(interruption, attempt, request_id, work.error, timeout, cancel=cancel))
+            raise
 
     def _drive(self, flow: Flow[T]) -> T:
         return drive(flow, self._connected().send)
@@ -180,7 +195,11 @@ class Job(JobBase[OutT]):
         return self._updates(self._wait(timeout))
 
     def _updates(self, wait: Wait) -> Iterator[Status]:
-        while (status := self._client._drive(wait.next_change())) is not None:
+        while True:
+            with self._guarded(None):
+                status = self._client._drive(wait.next_change())
+            if status is None:
+                return
             yield status
 
     def result(
@@ -205,8 +224,9 @@ class Job(JobBase[OutT]):
             APIStatusError: the API refused to tell.
             ResponseMismatchError: the API answered about another request or model.
         """
-        wait = self._wait(timeout, cancel_on_interrupt, on_update)
-        return self._output._from_result(self._client._drive(wait.outcome(on_update)))
+        with self._guarded(cancel_on_interrupt):
+            wait = self._wait(timeout, on_update)
+            return self._output._from_result(self._client._drive(wait.outcome(on_update)))
 
     def cancel(self) -> bool:
         """Cancel the job, which works only while it is in the queue.
@@ -219,3 +239,16 @@ class Job(JobBase[OutT]):
             APIConnectionError: no answer came within one request timeout, repetitions included.
         """
         return self._client._drive(self._flows.cancel())
+
+    @contextmanager
+    def _guarded(self, cancel_on_interrupt: bool | None) -> Iterator[None]:
+        """Let no exception leave without the id of the job that it leaves behind."""
+        try:
+            yield
+        except RunComfyError as error:
+            error.request_id = error.request_id or self.id
+            raise
+        except BaseException as error:
+            cancel = self._client._cancels(cancel_on_interrupt) and not isinstance(error, Exception)
+            self._client._drive(self._flows.leave(error, cancel=cancel))
+            raise

@@ -8,14 +8,12 @@ from typing import Any, Generic, NamedTuple, NoReturn
 
 from ._answers import is_request_id
 from ._errors import InputProblem, InputValidationError
-from ._http_types import Flow
 from ._inputs import Input, OutT, encode, payload
 from ._outputs import MediaOutput, Output
 from ._pace import Durations
 from ._requests import JobFlows
 from ._settings import positive, resolve
-from ._submit import submit
-from ._wait import Wait, WaitOptions
+from ._wait import Wait
 
 
 class Submission(NamedTuple):
@@ -85,23 +83,15 @@ class ClientBase:
         self._durations = Durations()
         self._connections: dict[Any, Any] = {}  # by process, or by event loop
 
-    def _submit(self, submission: Submission, cancel_on_interrupt: bool | None) -> Flow[str]:
-        settings = self._settings
-        cancel = settings.cancel_on_interrupt if cancel_on_interrupt is None else cancel_on_interrupt
-        return submit(submission.model_id, submission.payload, settings.timeout, cancel_on_interrupt=cancel)
-
-    def _wait_options(
-        self, timeout: float | None, cancel_on_interrupt: bool | None = None, on_update: object = None
-    ) -> WaitOptions:
-        """Check what a wait is given, before anything is paid."""
+    def _check_wait(self, timeout: float | None, on_update: object) -> None:
+        """Refuse what cannot be waited with, before anything is paid."""
+        if timeout is not None:
+            positive("timeout", timeout)
         if on_update is not None and not callable(on_update):
             raise TypeError(f"on_update: {on_update!r} cannot be called")
-        settings = self._settings
-        return WaitOptions(
-            settings.wait_timeout if timeout is None else positive("timeout", timeout),
-            settings.poll_interval,
-            settings.cancel_on_interrupt if cancel_on_interrupt is None else cancel_on_interrupt,
-        )
+
+    def _cancels(self, cancel_on_interrupt: bool | None) -> bool:
+        return self._settings.cancel_on_interrupt if cancel_on_interrupt is None else cancel_on_interrupt
 
     @property
     def base_url(self) -> str:
@@ -141,9 +131,11 @@ class JobBase(Generic[OutT]):
         self._owner = client
         self._flows = JobFlows(request_id, model_id, client._settings.timeout)
 
-    def _wait(self, timeout: float | None, cancel_on_interrupt: bool | None = None, on_update: object = None) -> Wait:
-        options = self._owner._wait_options(timeout, cancel_on_interrupt, on_update)
-        return Wait(self._flows, self, options, self._accepted_at, self._owner._durations)
+    def _wait(self, timeout: float | None, on_update: object = None) -> Wait:
+        client, settings = self._owner, self._owner._settings
+        client._check_wait(timeout, on_update)
+        seconds = settings.wait_timeout if timeout is None else timeout
+        return Wait(self._flows, self, seconds, settings.poll_interval, self._accepted_at, client._durations)
 
     def __repr__(self) -> str:
         model = f", model_id={self.model_id!r}" if self.model_id else ""

@@ -2,8 +2,8 @@
 """What passes between the decisions and the network: plain values, no httpx.
 
 A *flow* is a generator that holds the decisions of one operation. It yields what to do next (send a `Request`, or
-`Pause`) and is sent the `Response`; whatever goes wrong meanwhile is thrown into it. The sync and the async client
-each drive the same flows with a loop of their own, so every decision stands once.
+`Pause`) and is sent the `Response`; a failed exchange is thrown into it as a `TransportFailure`. The sync and the
+async client each drive the same flows with a loop of their own, so every decision stands once.
 """
 
 from collections.abc import Generator, Mapping
@@ -24,8 +24,6 @@ class Request:
     path: str
     timeout: float
     body: bytes | None = None
-    shielded: bool = False
-    """Whether its answer is awaited a little even when the caller is interrupted: it may say what was paid for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +48,6 @@ class TransportFailure(Exception):
     def __init__(self, reason: str, *, sent: bool) -> None:
         super().__init__(reason)
         self.sent = sent
-
-
-class Interrupted(Exception):
-    """Ctrl-C, or the cancellation of the task, came during a shielded request, which ended as `outcome`."""
-
-    def __init__(self, by: BaseException, outcome: Response | TransportFailure) -> None:
-        super().__init__(by)
-        self.by = by
-        self.outcome = outcome
 
 
 Step = Request | Pause

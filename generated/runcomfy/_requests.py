@@ -74,19 +74,22 @@ class JobFlows:
         return answer
 
     def leave(self, interruption: BaseException, *, cancel: bool) -> Flow[None]:
-        """Tell an interruption, and the log, which job it leaves behind; `cancel` it first where that is wished."""
+        """Tell an interruption, and the log, which job it leaves behind; `cancel` it first where that is wished.
+
+        An exception that was told already is left alone.
+        """
+        if "request_id" in vars(interruption):
+            return
         resumes = f": client.job({self.request_id!r}, …).result() resumes the wait"
         end = f"goes on{resumes}"
         if cancel:
             try:
                 cancelled = yield from self.cancel(_CANCELLING)
                 end = "was cancelled" if cancelled else f"could no longer be cancelled and goes on{resumes}"
-            except GeneratorExit:
-                raise
-            except BaseException as error:  # the first interruption is the one to be raised
-                end = f"may not be cancelled ({error or type(error).__name__}){resumes}"
+            except RunComfyError as error:
+                end = f"may not be cancelled ({error}){resumes}"
         text = f"interrupted; request {self.request_id} was accepted and {end}"
-        interruption.__dict__.setdefault("request_id", self.request_id)
+        vars(interruption)["request_id"] = self.request_id
         interruption.add_note(text)
         logger.warning("%s", text)
 

@@ -1,142 +1,133 @@
 """Carries out flows: sends what they ask to send, pauses when they ask to pause, returns what they return.
 
-Nothing here decides. Whatever goes wrong during a step is thrown into the flow: a `TransportFailure`, Ctrl-C, the
-cancellation of a task. A shielded request is not stopped by an interruption: its answer is awaited for a few seconds
-more, and reaches the flow together with the interruption.
+Nothing here decides. A submit is carried out shielded: an interruption of its caller does not stop it, so that what
+became of it can still be told.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from queue import Empty, SimpleQueue
-from threading import Thread, current_thread, main_thread
+from threading import Event, Thread, current_thread, main_thread
 from time import monotonic, sleep
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
-from ._errors import ConfigurationError
-from ._http_types import Flow, Interrupted, Pause, Request, Response, Step, TransportFailure
+from ._http_types import Flow, Pause, Request, Response, TransportFailure
 
 T = TypeVar("T")
-Outcome = Response | BaseException
 
 GRACE = 5.0
-"""Seconds that the answer to a shielded request is awaited after an interruption."""
-
-_NO_ANSWER = "interrupted before an answer came"
+"""Seconds that the end of a shielded flow is awaited after an interruption."""
 
 logger = logging.getLogger(__package__)
 
 
 def drive(flow: Flow[T], send: Callable[[Request], Response]) -> T:
-    """Carry out a flow in this thread.
-
-    Raises:
-        BaseException: whatever the flow raises.
-    """
-    outcome: Outcome | None = None
+    """Carry out a flow in this thread."""
+    outcome: Response | TransportFailure | None = None
     while True:
         try:
-            step = _advance(flow, outcome)
+            step = flow.throw(outcome) if isinstance(outcome, TransportFailure) else flow.send(outcome)
         except StopIteration as stop:
             result: T = stop.value
             return result
-        outcome, started = None, monotonic()
+        if isinstance(step, Pause):
+            sleep(step.seconds)
+            outcome = None
+            continue
+        started = monotonic()
         try:
-            if isinstance(step, Pause):
-                sleep(step.seconds)
-            elif step.shielded and current_thread() is main_thread():  # the only thread that Ctrl-C reaches
-                outcome = _send_shielded(step, send)
-            else:
-                outcome = send(step)
-        except BaseException as error:
-            outcome = error
+            outcome = send(step)
+        except TransportFailure as failure:
+            outcome = failure
         _log(step, outcome, monotonic() - started)
 
 
-async def drive_async(flow: Flow[T], send: Callable[[Request], Coroutine[Any, Any, Response]]) -> T:
-    """Carry out a flow in this task. As `drive`."""
-    outcome: Outcome | None = None
+async def drive_async(flow: Flow[T], send: Callable[[Request], Awaitable[Response]]) -> T:
+    """Carry out a flow in this task."""
+    outcome: Response | TransportFailure | None = None
     while True:
         try:
-            step = _advance(flow, outcome)
+            step = flow.throw(outcome) if isinstance(outcome, TransportFailure) else flow.send(outcome)
         except StopIteration as stop:
             result: T = stop.value
             return result
-        outcome, started = None, monotonic()
+        if isinstance(step, Pause):
+            await asyncio.sleep(step.seconds)
+            outcome = None
+            continue
+        started = monotonic()
         try:
-            if isinstance(step, Pause):
-                await asyncio.sleep(step.seconds)
-            elif step.shielded:
-                outcome = await _send_shielded_async(step, send)
-            else:
-                outcome = await send(step)
-        except GeneratorExit:  # the coroutine is being closed, and may not await any more
-            raise
-        except BaseException as error:
-            outcome = error
+            outcome = await send(step)
+        except TransportFailure as failure:
+            outcome = failure
         _log(step, outcome, monotonic() - started)
 
 
-def _advance(flow: Flow[Any], outcome: Outcome | None) -> Step:
-    return flow.throw(outcome) if isinstance(outcome, BaseException) else flow.send(outcome)
+def _log(request: Request, outcome: Response | TransportFailure, seconds: float) -> None:
+    answer = outcome.status if isinstance(outcome, Response) else outcome
+    logger.debug("%s %s: %s (%.3f s)", request.method, request.path, answer, seconds)
 
 
-def _send_shielded(request: Request, send: Callable[[Request], Response]) -> Outcome:
-    """Send in a thread of its own, which Ctrl-C does not reach."""
-    outcomes: SimpleQueue[Outcome] = SimpleQueue()
+class Shielded(Generic[T]):
+    """Work that Ctrl-C does not stop: where Ctrl-C may come, it is done in a thread of its own."""
 
-    def work() -> None:
+    def __init__(self, work: Callable[[], T]) -> None:
+        self._work = work
+        self._done = Event()
+        self._value: T | None = None
+        self.error: BaseException | None = None
+        """What the work itself raised."""
+
+    def result(self) -> T:
+        """Do the work and return what it returns, or raise what it raises, or else what interrupts the waiting."""
+        if current_thread() is main_thread():  # the only one that Ctrl-C reaches
+            Thread(target=self._do, name="runcomfy-submit", daemon=True).start()
+        else:
+            self._do()
+        while not self._done.wait(0.2):  # some systems deliver Ctrl-C only between waits
+            pass
+        if self.error is not None:
+            raise self.error
+        return self._value  # type: ignore[return-value]  # there is one where there is no error
+
+    def settled(self) -> T | None:
+        """What the work returned, after an interruption; None where it raised, or is still not done."""
+        with suppress(BaseException):  # interrupted again: do not wait any longer
+            self._done.wait(GRACE)
+        return self._value
+
+    def _do(self) -> None:
         try:
-            outcomes.put(send(request))
+            self._value = self._work()
         except BaseException as error:
-            outcomes.put(error)
-
-    def outcome(deadline: float) -> Outcome:
-        while True:
-            try:
-                return outcomes.get(timeout=0.2)  # some systems deliver Ctrl-C only between waits
-            except Empty:
-                if monotonic() > deadline:
-                    return TransportFailure(_NO_ANSWER, sent=True)
-
-    try:
-        Thread(target=work, name="runcomfy-submit", daemon=True).start()
-        return outcome(float("inf"))  # the request itself ends in time
-    except BaseException as interruption:
-        try:
-            settled = outcome(monotonic() + GRACE)
-        except BaseException:  # interrupted again: do not wait any longer
-            settled = TransportFailure(_NO_ANSWER, sent=True)
-        return _interrupted(interruption, settled)
+            self.error = error
+        finally:
+            self._done.set()
 
 
-async def _send_shielded_async(request: Request, send: Callable[[Request], Coroutine[Any, Any, Response]]) -> Outcome:
-    """Send in a task of its own, which the cancellation of this one does not reach."""
-    task = asyncio.create_task(send(request))
-    asyncio._unregister_task(task)  # asyncio.run cancels all tasks that it knows when it ends
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError as interruption:
-        with suppress(asyncio.CancelledError):  # cancelled again: do not wait any longer
-            await asyncio.wait({task}, timeout=GRACE)
-        settled: Outcome = TransportFailure(_NO_ANSWER, sent=True)
-        if not task.done():
-            asyncio._register_task(task)
-            task.add_done_callback(lambda task: task.cancelled() or task.exception())
-            task.cancel()
-        elif not task.cancelled():
-            settled = task.exception() or task.result()
-        return _interrupted(interruption, settled)
+class AsyncShielded(Generic[T]):
+    """Work that the cancellation of its caller does not stop. As `Shielded`."""
 
+    def __init__(self, work: Coroutine[Any, Any, T]) -> None:
+        self._task = asyncio.create_task(work)
+        asyncio._unregister_task(self._task)  # asyncio.run cancels all tasks that it knows when it ends
 
-def _interrupted(by: BaseException, settled: Outcome) -> Interrupted:
-    if isinstance(settled, Response | TransportFailure):
-        return Interrupted(by, settled)
-    return Interrupted(by, TransportFailure(str(settled), sent=not isinstance(settled, ConfigurationError)))
+    @property
+    def error(self) -> BaseException | None:
+        """What the work itself raised."""
+        return self._task.exception() if self._task.done() and not self._task.cancelled() else None
 
+    async def result(self) -> T:
+        """As `Shielded.result`."""
+        return await asyncio.shield(self._task)
 
-def _log(step: Step, outcome: Outcome | None, seconds: float) -> None:
-    if isinstance(step, Request):
-        answer = outcome.status if isinstance(outcome, Response) else f"{type(outcome).__name__}: {outcome}"
-        logger.debug("%s %s: %s (%.3f s)", step.method, step.path, answer, seconds)
+    async def settled(self) -> T | None:
+        """As `Shielded.settled`."""
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait({self._task}, timeout=GRACE)
+        if not self._task.done():
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({self._task}, timeout=1.0)  # until its connection is closed
+        return None if not self._task.done() or self._task.cancelled() or self.error else self._task.result()

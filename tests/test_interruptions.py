@@ -1,0 +1,333 @@
+"""Ctrl-C and cancelled tasks: no accepted job is left behind that nobody knows."""
+
+import asyncio
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from runcomfy import AsyncClient, SubmissionOutcomeUnknown
+from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
+from runcomfy.sandbox import Fault, Sandbox
+
+REQUEST = edit.Input(prompt="p", image_url="u")
+SLOW = Fault("submit", delay=0.3)
+
+
+@pytest.fixture
+def stuck() -> Iterator[Sandbox]:
+    """Jobs that stay in the queue."""
+    with Sandbox(queue_seconds=3600) as sandbox:
+        yield sandbox
+
+
+PROGRAM = """
+import json, os, signal, sys, threading
+from runcomfy import Client
+from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
+
+client = Client(poll_interval=0.05, cancel_on_interrupt="cancel" in sys.argv)
+request = edit.Input(prompt="p", image_url="u")
+
+def interrupt():
+    while sys.stdin.readline():  # the test says when
+        os.kill(os.getpid(), signal.SIGINT)
+
+def handle(*_):
+    print("interrupted", flush=True)
+    raise KeyboardInterrupt
+
+signal.signal(signal.SIGINT, handle)
+threading.Thread(target=interrupt, daemon=True).start()
+try:
+    {call}
+except KeyboardInterrupt as error:
+    cause = error.__cause__
+    print(json.dumps([getattr(error, "request_id", None), error.__notes__, type(cause).__name__]))
+"""
+
+
+@pytest.fixture
+def interrupted(tmp_path: Path) -> Any:
+    """Run a program that gets Ctrl-C whenever a line is given to it."""
+
+    def interrupted(sandbox: Sandbox, call: str, reached: Any, *options: str, interrupts: int = 1) -> Any:
+        program = tmp_path / "program.py"
+        program.write_text(PROGRAM.replace("{call}", call))
+        environment = {**os.environ, "RUNCOMFY_TOKEN": sandbox.token, "RUNCOMFY_MODEL_API_BASE": sandbox.base_url}
+        with subprocess.Popen(
+            [sys.executable, str(program), *options],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            while not reached(sandbox) and process.poll() is None:
+                pass
+            for _ in range(interrupts):
+                process.stdin.write("\n")
+                process.stdin.flush()
+                assert process.stdout.readline() == "interrupted\n"
+            process.stdin.close()
+            assert process.stderr is not None
+            out, log = process.stdout.read(), process.stderr.read()
+        assert process.returncode == 0, log
+        return (*json.loads(out), log)
+
+    return interrupted
+
+
+def was_submitted(sandbox: Sandbox) -> bool:
+    return bool(sandbox.requests)
+
+
+def was_polled(sandbox: Sandbox) -> bool:
+    return len(sandbox.requests) > 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends the signal of Ctrl-C")
+@pytest.mark.parametrize("call", ["client.submit(request)", "client.run(request)"])
+def test_ctrl_c_during_a_submit_tells_the_id_of_the_accepted_job(stuck: Sandbox, interrupted: Any, call: str) -> None:
+    stuck.faults.append(SLOW)
+
+    request_id, notes, _, log = interrupted(stuck, call, was_submitted)
+
+    (job,) = stuck.accepted
+    assert request_id == job.id
+    assert f"request {job.id} was accepted and goes on" in notes[0]
+    assert job.id in log
+    assert job.state == "in_queue"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends the signal of Ctrl-C")
+def test_ctrl_c_during_a_submit_cancels_the_job_where_that_is_wished(stuck: Sandbox, interrupted: Any) -> None:
+    stuck.faults.append(SLOW)
+
+    _, notes, _, log = interrupted(stuck, "client.submit(request)", was_submitted, "cancel")
+
+    assert "was cancelled" in notes[0]
+    assert "was cancelled" in log
+    assert stuck.accepted[0].state == "cancelled"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends the signal of Ctrl-C")
+def test_ctrl_c_during_a_submit_whose_answer_is_lost_says_that_nothing_is_known(
+    sandbox: Sandbox, interrupted: Any
+) -> None:
+    sandbox.faults.append(Fault("submit", drop="answer", takes_effect=True, delay=0.3))
+
+    request_id, notes, cause, log = interrupted(sandbox, "client.submit(request)", was_submitted)
+
+    assert (request_id, cause) == (None, "SubmissionOutcomeUnknown")
+    assert "Whether a job was accepted is not known" in notes[0]
+    assert "Whether a job was accepted is not known" in log
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends the signal of Ctrl-C")
+def test_a_second_ctrl_c_does_not_wait_for_the_answer(sandbox: Sandbox, interrupted: Any) -> None:
+    sandbox.faults.append(Fault("submit", delay=3600))
+
+    _, notes, cause, _ = interrupted(sandbox, "client.submit(request)", was_submitted, interrupts=2)
+
+    assert cause == "SubmissionOutcomeUnknown"
+    assert "interrupted before an answer came" in notes[0]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends the signal of Ctrl-C")
+@pytest.mark.parametrize("call", ["client.run(request)", "list(client.submit(request).updates())"])
+def test_ctrl_c_during_a_wait_leaves_the_job_alive_and_tells_its_id(
+    stuck: Sandbox, interrupted: Any, call: str
+) -> None:
+    request_id, notes, _, log = interrupted(stuck, call, was_polled)
+
+    (job,) = stuck.accepted
+    assert request_id == job.id
+    assert f"client.job({job.id!r}, …).result() resumes the wait" in notes[0]
+    assert job.id in log
+    assert job.state == "in_queue"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends the signal of Ctrl-C")
+def test_ctrl_c_during_a_wait_cancels_the_job_where_that_is_wished(stuck: Sandbox, interrupted: Any) -> None:
+    interrupted(stuck, "client.run(request)", was_polled, "cancel")
+    interrupted(stuck, "client.run(request, cancel_on_interrupt=True)", lambda s: len(s.accepted) > 1 and was_polled(s))
+
+    assert [job.state for job in stuck.accepted] == ["cancelled", "cancelled"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends the signal of Ctrl-C")
+def test_a_job_that_runs_already_goes_on_though_cancelling_was_wished(interrupted: Any) -> None:
+    with Sandbox(run_seconds=3600) as sandbox:
+        _, notes, _, _ = interrupted(sandbox, "client.run(request)", was_polled, "cancel")
+
+    assert "could no longer be cancelled and goes on" in notes[0]
+
+
+def run(sandbox: Sandbox, body: Any, **settings: Any) -> Any:
+    async def main() -> Any:
+        async with AsyncClient(sandbox.token, sandbox.base_url, poll_interval=0.0, **settings) as client:
+            return await body(client)
+
+    return asyncio.run(main())
+
+
+async def until(condition: Any) -> None:
+    while not condition():  # noqa: ASYNC110  # the condition is one of the sandbox's thread
+        await asyncio.sleep(0)
+
+
+async def cancelled(sandbox: Sandbox, work: Coroutine[Any, Any, Any], reached: Any) -> asyncio.CancelledError:
+    """Cancel a task once the sandbox has what it is waited for; what it ends with."""
+    task = asyncio.ensure_future(work)
+    await until(lambda: reached(sandbox))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await task
+    return caught.value
+
+
+@pytest.mark.parametrize("verb", ["submit", "run"])
+def test_a_task_cancelled_during_a_submit_tells_the_id_of_the_accepted_job(
+    stuck: Sandbox, caplog: pytest.LogCaptureFixture, verb: str
+) -> None:
+    stuck.faults.append(SLOW)
+
+    error = run(stuck, lambda client: cancelled(stuck, getattr(client, verb)(REQUEST), was_submitted))
+
+    (job,) = stuck.accepted
+    assert error.request_id == job.id
+    assert job.id in error.__notes__[0]
+    assert [(record.name, record.levelno) for record in caplog.records if job.id in record.message] == [
+        ("runcomfy", logging.WARNING)
+    ]
+    assert job.state == "in_queue"
+
+
+@pytest.mark.parametrize("fault", [SLOW, None])
+def test_a_cancelled_task_cancels_the_job_where_that_is_wished(stuck: Sandbox, fault: Fault | None) -> None:
+    stuck.faults.extend([fault] if fault else [])
+    reached = was_submitted if fault else was_polled
+
+    error = run(stuck, lambda client: cancelled(stuck, client.run(REQUEST, cancel_on_interrupt=True), reached))
+
+    assert "was cancelled" in error.__notes__[0]
+    assert stuck.accepted[0].state == "cancelled"
+
+
+def test_a_wish_of_the_call_goes_before_that_of_the_client(stuck: Sandbox) -> None:
+    run(
+        stuck,
+        lambda client: cancelled(stuck, client.run(REQUEST, cancel_on_interrupt=False), was_polled),
+        cancel_on_interrupt=True,
+    )
+
+    assert stuck.accepted[0].state == "in_queue"
+
+
+@pytest.mark.parametrize("status", [400, 503])
+def test_a_job_that_could_not_be_cancelled_is_told_as_well(stuck: Sandbox, status: int) -> None:
+    stuck.faults.extend([Fault("cancel", status)] * 100)
+
+    error = run(
+        stuck,
+        lambda client: cancelled(stuck, client.run(REQUEST, timeout=600, cancel_on_interrupt=True), was_polled),
+        timeout=0.3,
+    )
+
+    assert f"request {stuck.accepted[0].id} was accepted and may not be cancelled" in error.__notes__[0]
+    assert f"HTTP {status}" in error.__notes__[0]
+
+
+def test_a_lost_answer_to_an_interrupted_submit_is_told_as_unknown(sandbox: Sandbox) -> None:
+    sandbox.faults.append(Fault("submit", drop="answer", takes_effect=True, delay=0.3))
+
+    error = run(sandbox, lambda client: cancelled(sandbox, client.submit(REQUEST), was_submitted))
+
+    assert isinstance(error.__cause__, SubmissionOutcomeUnknown)
+    assert error.__cause__.payload_sha256
+
+
+def test_a_refused_submit_that_was_interrupted_leaves_nothing_behind(
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    sandbox.faults.append(Fault("submit", 422, b'{"error_message": "no"}', delay=0.3))
+
+    error = run(sandbox, lambda client: cancelled(sandbox, client.submit(REQUEST), was_submitted))
+
+    assert "HTTP 422: no" in error.__notes__[0]
+    assert not [record for record in caplog.records if record.name == "runcomfy"]
+
+
+def test_wait_for_hides_the_exception_but_not_the_log(stuck: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+    stuck.faults.append(SLOW)
+
+    async def body(client: AsyncClient) -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.submit(REQUEST), 0.1)
+
+    run(stuck, body)
+
+    assert stuck.accepted[0].id in caplog.text
+
+
+def test_a_task_that_nobody_awaits_any_more_tells_its_id_when_the_loop_ends(
+    stuck: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    stuck.faults.append(SLOW)
+    kept = []
+
+    async def work() -> None:
+        async with AsyncClient(stuck.token, stuck.base_url) as client:
+            await client.submit(REQUEST)
+
+    async def main() -> None:
+        kept.append(asyncio.create_task(work()))
+        await until(lambda: was_submitted(stuck))
+
+    asyncio.run(main())
+
+    assert stuck.accepted[0].id in caplog.text
+
+
+def test_a_task_cancelled_twice_does_not_wait_for_the_answer(sandbox: Sandbox) -> None:
+    sandbox.faults.append(Fault("submit", delay=3600))
+
+    async def body(client: AsyncClient) -> Any:
+        task = asyncio.create_task(client.submit(REQUEST))
+        await until(lambda: was_submitted(sandbox))
+        task.cancel()
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await task
+        return caught.value
+
+    error = run(sandbox, body)
+
+    assert isinstance(error.__cause__, SubmissionOutcomeUnknown)
+    assert "interrupted before an answer came" in error.__notes__[0]
+
+
+def test_the_jobs_of_a_task_group_that_fails_are_all_told(stuck: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+    stuck.faults.extend([SLOW, SLOW])
+
+    async def group_of_three(client: AsyncClient) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(client.run(REQUEST))
+            group.create_task(client.run(REQUEST))
+            await until(lambda: len(stuck.requests) == 2)
+            raise ValueError("something else went wrong")
+
+    with pytest.raises(ExceptionGroup):
+        run(stuck, group_of_three)
+
+    assert len(stuck.accepted) == 2
+    assert all(job.id in caplog.text for job in stuck.accepted)
