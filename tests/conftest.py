@@ -6,11 +6,14 @@ import inspect
 import json
 import socket
 import sys
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from types import ModuleType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -27,6 +30,40 @@ REFERENCE = REPOSITORY.parent / "shared"
 GOLDEN = REPOSITORY / "tests/golden"
 CASES = sorted(path.name for path in GOLDEN.iterdir() if (path / "expected").is_dir())
 """The golden folders that are packages."""
+
+
+TOKENS: defaultdict[str, set[int | None]] = defaultdict(set)
+"""The tokens of the clients of the running test, and the ports of the servers that each is meant for."""
+
+_elsewhere: list[str] = []
+
+
+def _watch_the_network(event: str, arguments: tuple[Any, ...]) -> None:
+    """Note every attempt to reach anything but this machine."""
+    address: Any = {"socket.getaddrinfo": 0, "socket.connect": 1}.get(event)
+    if address is None:
+        return
+    host = arguments[address]
+    host = host[0] if isinstance(host, tuple) else host
+    host = host.decode() if isinstance(host, bytes) else str(host)
+    if not host.startswith(("127.", "/", "0.0.0.0", "::1", "localhost")):
+        _elsewhere.append(host)
+
+
+sys.addaudithook(_watch_the_network)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_leaves_this_machine_and_no_token_its_server() -> Iterator[None]:
+    _elsewhere.clear()
+    RawServer.all.clear()
+    TOKENS.clear()
+    yield
+    assert _elsewhere == []
+    for server in RawServer.all:
+        for token, ports in TOKENS.items():
+            if server.port not in ports and not server.is_proxy and len(token) > 3:
+                assert token.encode() not in b"".join(server.received)
 
 
 _UNHURRIED = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
@@ -60,6 +97,7 @@ class Kind:
             settings = {"base_url": sandbox.base_url, "token": sandbox.token, **settings}
         client = (AsyncClient if self.is_async else Client)(**{"poll_interval": 0.0, **settings})
         self._clients.append(client)
+        TOKENS[settings.get("token") or client._settings.token.reveal()].add(urlsplit(client.base_url).port)
         return client
 
     def client_of(self, package: ModuleType, sandbox: Sandbox) -> Any:
@@ -176,32 +214,38 @@ def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 class RawServer:
     """A socket that answers each connection with the next given bytes and hangs up; the last ones are repeated."""
 
-    def __init__(self, answers: Iterable[bytes]) -> None:
+    all: ClassVar[list["RawServer"]] = []
+    """Those of the running test."""
+
+    def __init__(self, answers: Iterable[bytes], *, is_proxy: bool = False) -> None:
         self._answers = list(answers)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._thread = Thread(target=self._serve, daemon=True)
+        self._stopped = False
         self.received: list[bytes] = []
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.is_proxy = is_proxy
+        self.port = self._listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.all.append(self)
 
     def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            with connection:
-                self.received.append(_read_request(connection))
-                answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-                connection.sendall(answer)
+        while not self._stopped:
+            with suppress(OSError), self._listener.accept()[0] as connection:  # a TLS handshake may fail
+                if not self._stopped:
+                    self.received.append(_read_request(connection))
+                    answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+                    connection.sendall(answer)
 
     def __enter__(self) -> Self:
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        self._stopped = True
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):  # wakes the thread
+            pass
         self._thread.join()
+        self._listener.close()
 
 
 def _read_request(connection: socket.socket) -> bytes:

@@ -197,7 +197,7 @@ def test_the_token_shows_up_nowhere(kind: Kind, caplog: pytest.LogCaptureFixture
 
 
 def test_requests_go_through_the_proxy_of_the_argument(kind: Kind) -> None:
-    with RawServer([http_answer("200 OK", b'{"request_id": "by-proxy"}')]) as proxy:
+    with RawServer([http_answer("200 OK", b'{"request_id": "by-proxy"}')], is_proxy=True) as proxy:
         client = kind.client(base_url="http://api.example", token="t", proxy=proxy.url)
 
         assert kind.settle(client.submit(REQUEST)).id == "by-proxy"
@@ -208,7 +208,7 @@ def test_requests_go_through_the_proxy_of_the_argument(kind: Kind) -> None:
 def test_requests_go_through_the_proxy_of_the_environment_but_not_to_this_machine(
     kind: Kind, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with RawServer([http_answer("200 OK", b'{"request_id": "by-proxy"}')]) as proxy:
+    with RawServer([http_answer("200 OK", b'{"request_id": "by-proxy"}')], is_proxy=True) as proxy:
         for variable in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
             monkeypatch.setenv(variable, proxy.url)
         monkeypatch.delenv("NO_PROXY", raising=False)

@@ -126,6 +126,9 @@ def _arguments(settings: Settings, request: Request, trace: Callable[[str, dict[
         "method": request.method,
         "url": f"{settings.base_url}/{request.path}",
         "content": request.body,
+        # The whole exchange has a deadline of its own. httpcore forgets a connection that is cancelled while it is
+        # opened, so that opening one (a connection, then TLS) has to time out by itself.
+        "timeout": httpx.Timeout(None, connect=min(10.0, request.timeout / 2)),
         "headers": {"Content-Type": "application/json"} if request.body is not None else {},
         "extensions": {"trace": trace} if request.body is not None else {},  # of a read, nobody needs to know
     }
@@ -136,7 +139,6 @@ def _options(settings: Settings) -> dict[str, Any]:
         "auth": _Bearer(settings),
         "headers": {"Accept": "application/json", "User-Agent": f"runcomfy-python/{__version__}", **settings.headers},
         "follow_redirects": False,
-        "timeout": httpx.Timeout(None, connect=10.0),  # the whole exchange has a deadline of its own
         "trust_env": False,  # what the environment says of proxies and certificates was read for the transport
     }
 
