@@ -4,7 +4,9 @@ import asyncio
 import importlib
 import inspect
 import json
+import os
 import socket
+import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -169,6 +171,22 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     sys.path.insert(0, str(out))
     yield out
     sys.path.remove(str(out))
+
+
+@pytest.fixture
+def run_program(tmp_path: Path) -> Any:
+    """Run a program in a process of its own, whose environment points to a sandbox; its output."""
+
+    def run_program(text: str, sandbox: Sandbox, *options: str) -> str:
+        program = tmp_path / "program.py"
+        program.write_text(text)
+        environment = {**os.environ, "RUNCOMFY_TOKEN": sandbox.token, "RUNCOMFY_MODEL_API_BASE": sandbox.base_url}
+        command = [sys.executable, *options, str(program)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    return run_program
 
 
 @pytest.fixture

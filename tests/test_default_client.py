@@ -1,9 +1,7 @@
 """``edit.run(…)`` without a client: one from the environment for each process or event loop."""
 
 import asyncio
-import subprocess
-import sys
-from pathlib import Path
+from typing import Any
 
 import pytest
 from runcomfy import AsyncClient, Client, ConfigurationError, InputValidationError, _default
@@ -29,17 +27,10 @@ gc.collect()
 """
 
 
-def test_the_environment_makes_a_client_that_is_closed_at_the_end(sandbox: Sandbox, tmp_path: Path) -> None:
-    program = tmp_path / "program.py"
-    program.write_text(PROGRAM)
-    environment = {"RUNCOMFY_TOKEN": sandbox.token, "RUNCOMFY_MODEL_API_BASE": sandbox.base_url}
+def test_the_environment_makes_a_client_that_is_closed_at_the_end(sandbox: Sandbox, run_program: Any) -> None:
+    output = run_program(PROGRAM, sandbox, "-W", "error")
 
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(program)], env=environment, capture_output=True, text=True, check=False
-    )
-
-    assert (done.returncode, done.stderr) == (0, "")
-    assert len(done.stdout.split()) == 4
+    assert len(output.split()) == 4
     assert len(sandbox.accepted) == 8
 
 

@@ -6,7 +6,6 @@ import socket
 from typing import Any
 
 import pytest
-import runcomfy
 from conftest import Kind, RawServer, http_answer
 from runcomfy import (
     APIConnectionError,
@@ -248,30 +247,6 @@ def test_a_read_that_gets_no_answer_says_that_the_job_goes_on(kind: Kind) -> Non
         kind.settle(client.job("r1").status())
 
     assert caught.value.request_id == "r1"
-
-
-def test_a_redirect_is_not_followed(kind: Kind) -> None:
-    with RawServer([http_answer("200 OK", b'{"request_id": "stolen"}')]) as other:
-        redirect = http_answer("307 Temporary Redirect", b"", f"Location: {other.url}/v1/models/x")
-        with RawServer([redirect]) as server:
-            client = kind.client(base_url=server.url, token="t")
-            with pytest.raises(SubmissionOutcomeUnknown):
-                kind.settle(client.submit(REQUEST))
-            with pytest.raises(APIStatusError, match="redirects are never followed"):
-                kind.settle(client.job("r1").status())
-
-    assert other.received == []
-
-
-def test_a_closed_client_says_so(kind: Kind, client: Any) -> None:
-    job = kind.settle(client.submit(REQUEST))
-    kind.settle(client.close())
-    kind.settle(client.close())
-
-    with pytest.raises(runcomfy.ConfigurationError, match="closed"):
-        kind.settle(client.submit(REQUEST))
-    with pytest.raises(runcomfy.ConfigurationError, match="closed"):
-        kind.settle(job.result())
 
 
 def test_a_balance_too_low_is_refused(kind: Kind, sandbox: Sandbox, client: Any) -> None:
