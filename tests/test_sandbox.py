@@ -1,7 +1,6 @@
 """The sandbox as a server: its seven paths and the balance, its images, its command and its pytest plugin."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from PIL import Image
-from runcomfy.sandbox import Fault, Sandbox
+from runcomfy.sandbox import Sandbox
 
 pytest_plugins = ["pytester"]
 
@@ -254,18 +253,6 @@ def test_an_output_is_there_only_once_its_job_has_ended() -> None:
         assert call(sandbox, "GET", "/outputs/no-such/output.png").status_code == 404
 
 
-def test_a_fault_is_the_next_answer_of_its_endpoint_only(sandbox: Sandbox) -> None:
-    sandbox.faults.append(Fault("status", 503, b"down", {"Retry-After": "9"}))
-    sandbox.faults.append(Fault("submit", 500, takes_effect=True))
-
-    assert call(sandbox, "GET", "/v1/models").status_code == 200
-    faulty = call(sandbox, "GET", "/v1/requests/x/status")
-    assert (faulty.status_code, faulty.content, faulty.headers["retry-after"]) == (503, b"down", "9")
-    assert call(sandbox, "GET", "/v1/requests/x/status").status_code == 404
-    assert call(sandbox, "POST", f"/v1/models/{EDIT}", json=BODY).status_code == 500
-    assert len(sandbox.accepted) == 1
-
-
 def test_the_address_is_known_only_while_it_runs() -> None:
     sandbox = Sandbox()
     with pytest.raises(RuntimeError, match="not running"):
@@ -316,7 +303,9 @@ def test_the_command_serves_until_it_is_stopped(tmp_path: Path) -> None:
     assert process.returncode == 0
 
 
-def test_the_pytest_plugin_lets_code_under_test_run_without_a_client(pytester: pytest.Pytester) -> None:
+def test_the_pytest_plugin_lets_code_under_test_run_without_a_client(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytester.makeconftest('pytest_plugins = ["runcomfy.sandbox.pytest"]')
     pytester.makepyfile(
         """
@@ -331,6 +320,6 @@ def test_the_pytest_plugin_lets_code_under_test_run_without_a_client(pytester: p
             edit.run(prompt="p", image_url="u")
         """
     )
-    os.environ.pop("PYTEST_ADDOPTS", None)
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
 
     pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=2)

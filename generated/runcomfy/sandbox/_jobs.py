@@ -66,6 +66,11 @@ class Job:
         return True
 
     @property
+    def age(self) -> float:
+        """Seconds since it was accepted."""
+        return (datetime.now(UTC) - self.created_at).total_seconds()
+
+    @property
     def state(self) -> str:
         """``"in_queue"``, ``"in_progress"``, ``"completed"``, ``"failed"`` or ``"cancelled"``: the truth."""
         name, _ = self.look()
