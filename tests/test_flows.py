@@ -1,11 +1,9 @@
 """The decisions themselves, without any I/O: what a flow asks to do next."""
 
-from time import monotonic
-
 import pytest
 from runcomfy import APIConnectionError, WaitTimeoutError
 from runcomfy._http_types import Pause, Request, Response
-from runcomfy._pace import Durations
+from runcomfy._pace import Deadline, Durations
 from runcomfy._requests import JobFlows
 from runcomfy._wait import Wait
 
@@ -28,7 +26,7 @@ def test_a_pause_leaves_time_for_a_last_look_before_the_deadline() -> None:
 
 
 def test_nothing_is_sent_after_the_deadline() -> None:
-    flow = JobFlows("r1", None, timeout=60.0).read("status", monotonic())
+    flow = JobFlows("r1", None, timeout=60.0).read("status", Deadline(-1.0))
 
     with pytest.raises(APIConnectionError, match="no time left"):
         next(flow)

@@ -110,6 +110,12 @@ def test_a_damaged_saved_file_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path
         ({"token": "t", "proxy": 5}, "proxy: no URL"),
         ({"token": "t", "verify": "/no/such/bundle.pem"}, "verify: there is no file or folder '/no/such/bundle.pem'"),
         ({"token": "t", "verify": 5}, "verify: 5 is neither"),
+        ({"token": b"bytes"}, "printable ASCII"),
+        ({"token": "t", "base_url": 5}, "base_url: 5 is no http"),
+        ({"token": "t", "headers": {1: "x"}}, "headers: 1 is no name"),
+        ({"token": "t", "headers": {"X-A": " x"}}, "headers: 'X-A'"),
+        ({"token": "t", "headers": {"Transfer-Encoding": "gzip"}}, "Transfer-Encoding is set by the client itself"),
+        ({"token": "t", "poll_interval": 1e20}, "poll_interval: 1e"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_named(client: Any, settings: dict[str, Any], message: str) -> None:
@@ -119,9 +125,10 @@ def test_a_setting_that_cannot_be_used_is_named(client: Any, settings: dict[str,
 
 
 def test_infinite_times_never_end_a_wait(kind: Kind, sandbox: Sandbox) -> None:
-    client = kind.client(sandbox, timeout=float("inf"), wait_timeout=float("inf"))
+    for endless in (float("inf"), 10**400):
+        client = kind.client(sandbox, timeout=endless, wait_timeout=endless)
 
-    assert kind.settle(client.run(REQUEST)).image is not None
+        assert kind.settle(client.run(REQUEST)).image is not None
 
 
 def test_a_deadline_of_a_call_is_checked_too(kind: Kind, client: Any) -> None:
@@ -142,7 +149,7 @@ def test_a_password_in_a_url_is_not_repeated() -> None:
     "settings",
     [
         {"proxy": "socks5://127.0.0.1:1", "base_url": "http://api.example"},
-        {"verify": __file__},
+        {"verify": __file__, "base_url": "https://api.example"},
         {"base_url": "https://xn--zzzzzz"},
     ],
 )

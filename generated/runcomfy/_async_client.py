@@ -103,8 +103,11 @@ class AsyncClient(ClientBase):
         try:
             request_id = await work.result()
         except asyncio.CancelledError as interruption:
-            known, cancel = await work.settled(), self._cancels(cancel_on_interrupt)
+            known, cancel = await work.settled(attempt.withdraw()), self._cancels(cancel_on_interrupt)
             await self._drive(interrupted(interruption, attempt, known, work.error, timeout, cancel=cancel))
+            raise
+        except GeneratorExit:  # the event loop has stopped for ever: nothing more can be learned
+            attempt.forsake()
             raise
         return AsyncJob(self, request_id, submission.output, submission.model_id, monotonic())
 
@@ -151,7 +154,7 @@ class AsyncJob(JobBase[OutT]):
 
     def updates(self, timeout: float | None = None) -> AsyncIterator[Status]:
         """Yield the job's status now and whenever it changes, until it has ended. As `Job.updates`."""
-        return self._updates(self._wait(timeout))
+        return self._updates(self._wait(timeout, at_once=True))
 
     async def _updates(self, wait: Wait) -> AsyncIterator[Status]:
         while True:

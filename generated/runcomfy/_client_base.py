@@ -12,7 +12,7 @@ from ._inputs import Input, OutT, encode, payload
 from ._outputs import MediaOutput, Output
 from ._pace import Durations
 from ._requests import JobFlows
-from ._settings import positive, resolve
+from ._settings import Token, positive, resolve
 from ._wait import Wait
 
 
@@ -69,8 +69,10 @@ class ClientBase:
         Raises:
             ConfigurationError: there is no token, or a setting is not usable.
         """
+        hidden = None if token is None else Token(token)
+        del token  # so that no traceback from here on shows it
         self._settings = resolve(
-            token=token,
+            token=hidden,
             base_url=base_url,
             timeout=timeout,
             wait_timeout=wait_timeout,
@@ -131,11 +133,12 @@ class JobBase(Generic[OutT]):
         self._owner = client
         self._flows = JobFlows(request_id, model_id, client._settings.timeout)
 
-    def _wait(self, timeout: float | None, on_update: object = None) -> Wait:
+    def _wait(self, timeout: float | None, on_update: object = None, *, at_once: bool = False) -> Wait:
         client, settings = self._owner, self._owner._settings
         client._check_wait(timeout, on_update)
-        seconds = settings.wait_timeout if timeout is None else timeout
-        return Wait(self._flows, self, seconds, settings.poll_interval, self._accepted_at, client._durations)
+        seconds = settings.wait_timeout if timeout is None else positive("timeout", timeout)
+        accepted_at, at_once = self._accepted_at, at_once or on_update is not None
+        return Wait(self._flows, self, seconds, settings.poll_interval, accepted_at, client._durations, at_once=at_once)
 
     def __repr__(self) -> str:
         model = f", model_id={self.model_id!r}" if self.model_id else ""

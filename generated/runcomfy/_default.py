@@ -39,6 +39,8 @@ async def default_async_client() -> AsyncClient:
     """
     key = asyncio.get_running_loop(), _environment()
     if key not in _async_clients:
+        for closed in [known for known in _async_clients if known[0].is_closed()]:
+            del _async_clients[closed]  # its loop was closed without the end that asyncio.run gives it
         client = AsyncClient()
         # An event loop has no exit hook of its own, but it closes the async generators that were started in it.
         closer = _until_closed(key, client)

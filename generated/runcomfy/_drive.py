@@ -17,9 +17,6 @@ from ._http_types import Flow, Pause, Request, Response, TransportFailure
 
 T = TypeVar("T")
 
-GRACE = 5.0
-"""Seconds that the end of a shielded flow is awaited after an interruption."""
-
 logger = logging.getLogger(__package__)
 
 
@@ -74,7 +71,7 @@ class Shielded(Generic[T]):
     """Work that Ctrl-C does not stop: where Ctrl-C may come, it is done in a thread of its own."""
 
     def __init__(self, work: Callable[[], T]) -> None:
-        self._work = work
+        self._to_do = [work]
         self._done = Event()
         self._value: T | None = None
         self.error: BaseException | None = None
@@ -83,24 +80,32 @@ class Shielded(Generic[T]):
     def result(self) -> T:
         """Do the work and return what it returns, or raise what it raises, or else what interrupts the waiting."""
         if current_thread() is main_thread():  # the only one that Ctrl-C reaches
-            Thread(target=self._do, name="runcomfy-submit", daemon=True).start()
-        else:
-            self._do()
-        while not self._done.wait(0.2):  # some systems deliver Ctrl-C only between waits
-            pass
+            with suppress(RuntimeError):  # there may be no more threads, or no more time for one
+                Thread(target=self._do, name="runcomfy-submit", daemon=True).start()
+                self._wait()
+        self._do()
+        self._wait()
         if self.error is not None:
             raise self.error
         return self._value  # type: ignore[return-value]  # there is one where there is no error
 
-    def settled(self) -> T | None:
-        """What the work returned, after an interruption; None where it raised, or is still not done."""
+    def settled(self, seconds: float) -> T | None:
+        """What the work returned, if it does in some seconds after an interruption; None where it did not."""
         with suppress(BaseException):  # interrupted again: do not wait any longer
-            self._done.wait(GRACE)
+            self._done.wait(seconds)
         return self._value
+
+    def _wait(self) -> None:
+        while not self._done.wait(0.2):  # some systems deliver Ctrl-C only between waits
+            pass
 
     def _do(self) -> None:
         try:
-            self._value = self._work()
+            work = self._to_do.pop()
+        except IndexError:  # a thread does it already
+            return
+        try:
+            self._value = work()
         except BaseException as error:
             self.error = error
         finally:
@@ -123,10 +128,10 @@ class AsyncShielded(Generic[T]):
         """As `Shielded.result`."""
         return await asyncio.shield(self._task)
 
-    async def settled(self) -> T | None:
-        """As `Shielded.settled`."""
+    async def settled(self, seconds: float) -> T | None:
+        """As `Shielded.settled`; what is not done by then is cancelled."""
         with suppress(asyncio.CancelledError):
-            await asyncio.wait({self._task}, timeout=GRACE)
+            await asyncio.wait({self._task}, timeout=seconds)
         if not self._task.done():
             self._task.cancel()
             with suppress(asyncio.CancelledError):

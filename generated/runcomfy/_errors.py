@@ -144,6 +144,7 @@ class APIStatusError(RunComfyError):
         message: The API's own words, or None.
         detail: The API's ``detail`` as received (for an invalid input, usually a list), or None.
         body: The whole body as received.
+        retry_after: Seconds that the API asks to wait before the next request, at most 30, or None.
     """
 
     status_code: int
@@ -151,6 +152,7 @@ class APIStatusError(RunComfyError):
     message: str | None
     detail: Any
     body: bytes
+    retry_after: float | None
 
     def __init__(
         self,
@@ -161,6 +163,7 @@ class APIStatusError(RunComfyError):
         message: str | None,
         detail: Any,
         body: bytes,
+        retry_after: float | None = None,
         model_id: str | None = None,
         request_id: str | None = None,
     ) -> None:
@@ -170,6 +173,7 @@ class APIStatusError(RunComfyError):
         self.message = message
         self.detail = detail
         self.body = body
+        self.retry_after = retry_after
 
 
 class BadRequestError(APIStatusError):

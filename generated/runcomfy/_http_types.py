@@ -13,6 +13,30 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
+class Once:
+    """Whether a request that must not be sent twice has been sent, and whether it may still be."""
+
+    def __init__(self) -> None:
+        self.sent = False
+        self.withdrawn = False
+
+    def leave(self) -> None:
+        """The first byte is about to be sent.
+
+        Raises:
+            TransportFailure: the request was withdrawn meanwhile.
+        """
+        self.sent = True  # before the look at withdrawn: whoever withdraws it looks in the opposite order
+        if self.withdrawn:
+            self.sent = False
+            raise TransportFailure("withdrawn before anything was sent", sent=False)
+
+    def withdraw(self) -> bool:
+        """Let it not be sent any more; False where it was."""
+        self.withdrawn = True
+        return not self.sent
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """An HTTP request.
@@ -24,6 +48,7 @@ class Request:
     path: str
     timeout: float
     body: bytes | None = None
+    once: Once | None = None
 
 
 @dataclass(frozen=True, slots=True)

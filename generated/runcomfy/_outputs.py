@@ -6,6 +6,7 @@ read as declared is None; the body as received is always in `Output.raw`.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from math import isfinite
 from typing import Any, Self
 
@@ -41,13 +42,14 @@ class OutputObject(BaseModel):
 
         What still does not fit is None.
         """
-        for candidate in _forms(value):
-            try:
-                found = read(candidate)
-            except ValidationError:
-                continue
-            if _means(candidate, found):
-                return found
+        with suppress(RecursionError):  # a value nested beyond measure
+            for candidate in _forms(value):
+                try:
+                    found = read(candidate)
+                except ValidationError:
+                    continue
+                if _means(candidate, found):
+                    return found
         return None
 
 

@@ -9,10 +9,13 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from math import erfc, exp, log, pi, sqrt
 from random import random
+from time import monotonic
 from typing import NamedTuple
 
 _LONGEST = 5.0
 _SHORTEST = 0.1
+_LATEST_FIRST_LOOK = 10.0
+"""However long jobs take: one that fails does so early."""
 _REMEMBERED = 50
 _ENOUGH = 3
 _PRICE_OF_A_LOOK = 0.02
@@ -51,11 +54,10 @@ class Expectation(NamedTuple):
         """
         age = max(age, 1e-3)
         z = (log(age) - self.mean) / self.spread
+        if z > 3:  # beyond all that is known, the job's own age says more
+            return cold_interval(age)
         surviving = erfc(z / sqrt(2)) / 2
-        if surviving < 1e-12:  # far beyond all that is known: the tail's own approximation
-            hazard = z / (self.spread * age)
-        else:
-            hazard = exp(-z * z / 2) / sqrt(2 * pi) / (self.spread * age) / surviving
+        hazard = exp(-z * z / 2) / sqrt(2 * pi) / (self.spread * age) / surviving
         return min(_LONGEST, max(_SHORTEST, sqrt(2 * _PRICE_OF_A_LOOK / hazard))) if hazard else _LONGEST
 
 
@@ -88,17 +90,25 @@ class Pace:
         accepted_at: When the job was accepted; None for a job that was resumed by its id.
         fixed: The interval that the caller asked for, or None.
         expectation: What is known of the job's model, or None.
+        at_once: Whether the first look is not to wait until the job may have ended, since its states are wanted.
     """
 
     def __init__(
-        self, now: float, accepted_at: float | None, fixed: float | None = None, expectation: Expectation | None = None
+        self,
+        now: float,
+        accepted_at: float | None,
+        fixed: float | None = None,
+        expectation: Expectation | None = None,
+        *,
+        at_once: bool = False,
     ) -> None:
         self._accepted_at = accepted_at
         self._born = now if accepted_at is None else accepted_at
         self._fixed = fixed
         self._expectation = expectation if fixed is None and accepted_at is not None else None
+        self._at_once = at_once
         self._planned = 0.0
-        self._asked: float | None = None
+        self._asked = 0.0
         self._looked_at: float | None = None
         self._unfinished_at = self._born
         self.duration: float | None = None
@@ -110,23 +120,26 @@ class Pace:
         return self._planned
 
     def _next(self, now: float) -> float:
-        if self._asked is not None:
-            return self._asked
         if self._looked_at is None:
-            return self._born + self._expectation.first_look - now if self._expectation else 0.0
+            if self._at_once or self._expectation is None:
+                return 0.0
+            return self._born + min(self._expectation.first_look, _LATEST_FIRST_LOOK) - now
         if self._fixed is not None:
-            return self._fixed
+            return max(self._asked, self._fixed)
         age = now - self._born
         interval = self._expectation.interval(age) if self._expectation else cold_interval(age)
-        return max(_SHORTEST, interval - (now - self._looked_at))
+        return max(self._asked, _SHORTEST, interval - (now - self._looked_at))
 
     def look(self, now: float) -> None:
         """A look begins."""
         self._looked_at = now
 
-    def saw(self, now: float, *, done: bool, retry_after: float | None = None) -> None:
-        """A look ended. `retry_after` is what the server asked for."""
-        self._asked = retry_after
+    def answered(self, retry_after: float | None) -> None:
+        """The server answered, and asked for a pause or not."""
+        self._asked = retry_after or 0.0
+
+    def saw(self, now: float, *, done: bool) -> None:
+        """A look showed whether the job has ended."""
         # A gap that nobody planned, such as an outage or a caller who came late, says nothing of the job.
         is_near = now - self._unfinished_at <= 2 * self._planned + 1
         if not done:
@@ -135,13 +148,22 @@ class Pace:
             self.duration = (now + self._unfinished_at) / 2 - self._accepted_at
 
 
-def within(pause: float, remaining: float, reserve: float) -> float:
-    """A pause cut to what remains until the deadline, so that a last look still fits in the `reserve` before it.
+class Deadline:
+    """The end of an operation that may take some seconds from now on."""
 
-    >>> within(5, 20, 1), within(5, 4, 1), within(5, 0.5, 1)
-    (5, 3, 0.5)
-    """
-    return max(0, min(pause, remaining - reserve if remaining > reserve else remaining))
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._end = monotonic() + seconds
+
+    def remaining(self) -> float:
+        """Seconds until the end; below zero after it."""
+        return self._end - monotonic()
+
+    def cut(self, pause: float) -> float:
+        """A pause that ends before the deadline, with enough time for a last look."""
+        remaining = self.remaining()
+        reserve = min(1.0, self.seconds / 10)
+        return max(0.0, min(pause, remaining - reserve if remaining > reserve else remaining))
 
 
 def backoff(failures: int, retry_after: float | None = None) -> float:

@@ -5,21 +5,19 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from math import inf
-from time import monotonic
 from urllib.parse import quote
 
 from . import _answers
 from ._answers import Answer
 from ._errors import APIConnectionError, ResponseMismatchError, RunComfyError
 from ._http_types import Flow, Pause, Request, TransportFailure, exchange
-from ._pace import backoff, within
+from ._pace import Deadline, backoff
 from ._status import Status, end_of, status_from
 
 AtDeadline = Callable[[RunComfyError | None], RunComfyError]
 """Makes an error of the last failure before the deadline, or of None where there was none."""
 
-_LAST_LOOK = 1.0
-"""At most so many seconds before its deadline, a wait looks for the last time."""
+_CANCELLED = ("cancelled", "canceled", "cancellation_requested")
 _CANCELLING = 5.0
 """Seconds that cancelling a job may take when its caller was interrupted."""
 
@@ -37,22 +35,22 @@ class JobFlows:
 
     def status(self) -> Flow[Status]:
         """Read the status; failed reads are repeated for at most one request timeout."""
-        return status_from((yield from self.read("status", monotonic() + self.timeout)).fields)
+        return status_from((yield from self.read("status", Deadline(self.timeout))).fields)
 
     def cancel(self, seconds: float = inf) -> Flow[bool]:
         """Ask to cancel, and return whether the job is cancelled. Safe to repeat, so it is repeated like a read."""
-        deadline = monotonic() + min(self.timeout, seconds)
+        deadline = Deadline(min(self.timeout, seconds))
         request = Request("POST", f"{self._path}/cancel", self.timeout)
         answer = yield from self._repeated(request, f"cancel request {self.request_id}", deadline)
         # An accepted cancel is documented as {"status": "completed", "outcome": "cancelled"}: the outcome decides.
         word = answer.fields.get("outcome") or answer.fields.get("status")
-        if isinstance(word, str) and word.lower().startswith("cancel"):
+        if isinstance(word, str) and word.lower() in _CANCELLED:
             return True
         # "not_cancellable" is also the answer for a job that an earlier cancel, whose answer was lost, did cancel.
         answer = yield from self.read("status", deadline)
         return end_of(answer.fields.get("status")) == "cancelled"
 
-    def read(self, what: str, deadline: float, at_deadline: AtDeadline | None = None) -> Flow[Answer]:
+    def read(self, what: str, deadline: Deadline, at_deadline: AtDeadline | None = None) -> Flow[Answer]:
         """Read the ``status`` or the ``result``.
 
         Raises:
@@ -94,7 +92,7 @@ class JobFlows:
         logger.warning("%s", text)
 
     def _repeated(
-        self, request: Request, doing: str, deadline: float, at_deadline: AtDeadline | None = None
+        self, request: Request, doing: str, deadline: Deadline, at_deadline: AtDeadline | None = None
     ) -> Flow[Answer]:
         """Send a request that may be sent again, until an answer settles it or the deadline has passed.
 
@@ -102,7 +100,7 @@ class JobFlows:
         """
         error: RunComfyError | None = None
         failures = 0
-        while (remaining := deadline - monotonic()) > 0:
+        while (remaining := deadline.remaining()) > 0:
             asked = None
             try:
                 response = yield from exchange(replace(request, timeout=min(request.timeout, remaining)))
@@ -119,7 +117,7 @@ class JobFlows:
                     raise error
                 asked = answer.retry_after
             failures += 1
-            yield Pause(within(backoff(failures, asked), deadline - monotonic(), _LAST_LOOK))
+            yield Pause(deadline.cut(backoff(failures, asked)))
         if at_deadline is not None:
             raise at_deadline(error)
         raise error or APIConnectionError(f"{doing}: no time left", request_id=self.request_id)

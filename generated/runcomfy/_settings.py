@@ -16,21 +16,42 @@ from ._errors import ConfigurationError
 PRODUCTION = "https://model-api.runcomfy.net"
 TOKEN_VARIABLES = ("RUNCOMFY_TOKEN", "RUNCOMFY_API_TOKEN", "RUNCOMFY_API_KEY")
 BASE_URL_VARIABLE = "RUNCOMFY_MODEL_API_BASE"
+_LONGEST = 86_400.0
+_FOR_EVER = 1e9
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_OWN_HEADERS = {"authorization", "connection", "content-length", "content-type", "host", "transfer-encoding"}
 _LABEL = r"(?=[^.]{1,63}(?:\.|$))\w(?:[\w-]*\w)?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?|[0-9a-fA-F.]*:[0-9a-fA-F:.]*")
 
 
 class Token:
-    """The API token, kept out of every ``repr``, traceback and pickle."""
+    """The API token, kept out of every ``repr``, traceback and pickle. An empty one is falsy."""
 
     __slots__ = ("_value",)
 
-    def __init__(self, value: str) -> None:
-        self._value = value
+    def __init__(self, value: object) -> None:
+        self._value = value.strip() if isinstance(value, str) else "\0"
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def problem(self) -> str | None:
+        """What is wrong with it, if anything."""
+        if not self._value:
+            return "the token is empty"
+        if self._value.lower().startswith("bearer "):
+            return "give the token alone, without 'Bearer'"
+        if not all("!" <= character <= "~" for character in self._value):
+            return "a token is text of printable ASCII characters, without spaces"
+        return None
 
     def reveal(self) -> str:
         return self._value
+
+    def blotted(self, text: bytes) -> bytes:
+        """A text without this token, if it is too long to be there by chance."""
+        token = self._value.encode()
+        return text.replace(token, b"[token]") if len(token) >= 16 else text
 
     def __repr__(self) -> str:
         return "Token(…)"
@@ -60,7 +81,7 @@ class Settings:
 
 def resolve(
     *,
-    token: str | None,
+    token: Token | None,
     base_url: str | None,
     timeout: float,
     wait_timeout: float,
@@ -73,11 +94,11 @@ def resolve(
     """Settle every setting, or raise a `ConfigurationError` that says which one is wrong and why."""
     extra = dict(headers or {})
     for name, value in extra.items():
-        if not (_HEADER_NAME.fullmatch(name) and isinstance(value, str) and value.isascii() and value.isprintable()):
+        if not (isinstance(name, str) and _HEADER_NAME.fullmatch(name) and _is_header_value(value)):
             raise ConfigurationError(f"headers: {name!r} is no name of a header, or its value is not printable ASCII")
-        if name.lower() in ("authorization", "content-type", "content-length", "host"):
+        if name.lower() in _OWN_HEADERS:
             raise ConfigurationError(f"headers: {name} is set by the client itself")
-    if poll_interval is not None and not (isinstance(poll_interval, int | float) and 0 <= poll_interval < inf):
+    if poll_interval is not None and not (isinstance(poll_interval, int | float) and 0 <= poll_interval <= _LONGEST):
         raise ConfigurationError(f"poll_interval: {poll_interval!r} is no number of seconds")
     return Settings(
         token=_token(token),
@@ -96,7 +117,11 @@ def positive(name: str, seconds: float) -> float:
     """A number of seconds above zero; infinity waits for ever."""
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
         raise ConfigurationError(f"{name}: {seconds!r} is not a number of seconds above zero")
-    return seconds
+    return float(seconds) if seconds < _FOR_EVER else inf
+
+
+def _is_header_value(value: object) -> bool:
+    return isinstance(value, str) and value.isascii() and value.isprintable() and value == value.strip()
 
 
 def _proxy(url: str | None) -> str | None:
@@ -122,12 +147,13 @@ def _bundle(path: str | os.PathLike[str]) -> Path:
     return bundle
 
 
-def _token(argument: str | None) -> Token:
+def _token(argument: Token | None) -> Token:
+    """The token to use. None of these frames holds it in the open when it raises."""
     if argument is not None:
         return _checked("the token argument", argument)
     for variable in TOKEN_VARIABLES:
-        if value := os.environ.get(variable, "").strip():
-            return _checked(variable, value)
+        if found := Token(os.environ.get(variable, "")):
+            return _checked(variable, found)
     for path in _token_files():
         if saved := _saved_token(path):
             return _checked(str(path), saved)
@@ -136,15 +162,10 @@ def _token(argument: str | None) -> Token:
     )
 
 
-def _checked(source: str, value: str) -> Token:
-    value = value.strip()
-    if not value:
-        raise ConfigurationError(f"{source}: the token is empty")
-    if value.lower().startswith("bearer "):
-        raise ConfigurationError(f"{source}: give the token alone, without 'Bearer'")
-    if not all("!" <= character <= "~" for character in value):
-        raise ConfigurationError(f"{source}: a token has only printable ASCII characters and no spaces")
-    return Token(value)
+def _checked(source: str, token: Token) -> Token:
+    if problem := token.problem():
+        raise ConfigurationError(f"{source}: {problem}")
+    return token
 
 
 def _token_files() -> list[Path]:
@@ -159,7 +180,7 @@ def _token_files() -> list[Path]:
     return [config / "runcomfy/token.json", home / "Library/Application Support/runcomfy/token.json"]
 
 
-def _saved_token(path: Path) -> str | None:
+def _saved_token(path: Path) -> Token | None:
     try:
         saved = json.loads(path.read_bytes())
     except OSError:
@@ -167,12 +188,14 @@ def _saved_token(path: Path) -> str | None:
     except ValueError:
         raise ConfigurationError(f"{path}: not a JSON file; sign in again, or set RUNCOMFY_TOKEN") from None
     value = saved.get("access_token") if isinstance(saved, dict) else None
-    return value if isinstance(value, str) else None
+    return Token(value) if isinstance(value, str) else None
 
 
 def _origin(argument: str | None) -> str:
     source = "base_url" if argument is not None else BASE_URL_VARIABLE
     url = argument if argument is not None else os.environ.get(BASE_URL_VARIABLE, "").strip() or PRODUCTION
+    if not isinstance(url, str):
+        raise ConfigurationError(f"{source}: {url!r} is no http or https URL")
     try:
         parts = urlsplit(url.strip())
         host, port = parts.hostname or "", parts.port

@@ -15,8 +15,11 @@ from ._errors import (
     RunComfyError,
     SubmissionOutcomeUnknown,
 )
-from ._http_types import Flow, Request, TransportFailure, exchange
+from ._http_types import Flow, Once, Request, TransportFailure, exchange
 from ._requests import JobFlows
+
+GRACE = 5.0
+"""Seconds that the answer to a submit is awaited after an interruption."""
 
 logger = logging.getLogger(__package__)
 
@@ -24,7 +27,8 @@ logger = logging.getLogger(__package__)
 def submit(attempt: "Attempt", timeout: float) -> Flow[str]:
     """Send one submit, exactly once, and return the id of the accepted job."""
     try:
-        response = yield from exchange(Request("POST", model_path(attempt.model_id), timeout, attempt.payload))
+        request = Request("POST", model_path(attempt.model_id), timeout, attempt.payload, attempt.once)
+        response = yield from exchange(request)
     except TransportFailure as failure:
         raise attempt.failed(failure) from failure
     return attempt.request_id(_answers.read(response))
@@ -52,7 +56,8 @@ def interrupted(
     if request_id is not None:
         yield from JobFlows(request_id, attempt.model_id, timeout).leave(interruption, cancel=cancel)
         return
-    error = error or attempt.unknown("interrupted before an answer came")
+    if error is None:
+        error = attempt.failed(TransportFailure("interrupted before an answer came", sent=attempt.once.sent))
     interruption.add_note(str(error))
     interruption.__cause__ = error
     if isinstance(error, SubmissionOutcomeUnknown):
@@ -77,7 +82,17 @@ class Attempt:
     def __init__(self, model_id: str, payload: bytes) -> None:
         self.model_id = model_id
         self.payload = payload
+        self.once = Once()
         self._submitted_at = time()
+
+    def withdraw(self) -> float:
+        """Let nothing be sent that was not yet; how many seconds to wait for the answer to what was."""
+        return 0.0 if self.once.withdraw() else GRACE
+
+    def forsake(self) -> None:
+        """Log that its outcome will never be known."""
+        if not self.once.withdraw():
+            logger.warning("interrupted; %s", self.unknown("interrupted before an answer came"))
 
     def request_id(self, answer: Answer) -> str:
         """The id of the accepted job, or the error that says what is known."""

@@ -9,7 +9,7 @@ from . import _answers
 from ._answers import Answer
 from ._errors import APIStatusError, JobCancelledError, JobFailedError, RunComfyError, WaitTimeoutError
 from ._http_types import Flow, Pause
-from ._pace import Durations, Pace, within
+from ._pace import Deadline, Durations, Pace
 from ._requests import JobFlows
 from ._status import End, Status, end_of, is_unfinished, status_from
 
@@ -26,6 +26,7 @@ class Wait:
         interval: The seconds between two looks, or None where the pace is to follow from the job's age and model.
         accepted_at: When the job was accepted, on the monotonic clock; None for a job that was resumed by its id.
         durations: How long other jobs took; this one is added to it.
+        at_once: Whether the first look is not to wait until the job may have ended, since its states are wanted.
     """
 
     def __init__(
@@ -36,15 +37,15 @@ class Wait:
         interval: float | None,
         accepted_at: float | None,
         durations: Durations,
+        *,
+        at_once: bool = False,
     ) -> None:
         now = monotonic()
         self._job = job
         self._owner = owner
-        self._seconds = seconds
-        self._deadline = now + seconds
-        self._reserve = min(1.0, seconds / 10)
+        self._deadline = Deadline(seconds)
         self._durations = durations
-        self._pace = Pace(now, accepted_at, interval, durations.expectation(job.model_id))
+        self._pace = Pace(now, accepted_at, interval, durations.expectation(job.model_id), at_once=at_once)
         self._seen: Status | None = None
 
     def next_change(self) -> Flow[Status | None]:
@@ -53,7 +54,7 @@ class Wait:
             yield from self._pause()
             answer = yield from self._read("status")
             status = status_from(answer.fields)
-            self._pace.saw(monotonic(), done=status.done, retry_after=answer.retry_after)
+            self._pace.saw(monotonic(), done=status.done)
             if status != self._seen:
                 self._seen = status
                 return status
@@ -72,6 +73,8 @@ class Wait:
                 raise self._unsuccessful(told, self._seen.raw)
             yield from self._pause()
         end = self._end(body)
+        if told != "completed" and _answers.output_in(body) is None:
+            end = told
         if end != "completed":
             raise self._unsuccessful(end, body)
         if self._job.model_id and self._pace.duration is not None:
@@ -83,16 +86,20 @@ class Wait:
         try:
             answer = yield from self._read("result")
         except APIStatusError as error:
+            self._pace.answered(error.retry_after)
             if error.code == _answers.NOT_READY or not self._succeeded():
                 return None
             raise
-        # A body that is no object is taken for the output itself.
-        body = answer.value if isinstance(answer.value, dict) else {"output": answer.value}
+        body = answer.fields
+        if not isinstance(answer.value, dict) and _answers.has_url(answer.value):
+            body = {"output": answer.value}  # the output itself, as some vendors send it
         return body if self._end(body) else None
 
     def _read(self, what: str) -> Flow[Answer]:
         self._pace.look(monotonic())
-        return self._job.read(what, self._deadline, self._timed_out)
+        answer = yield from self._job.read(what, self._deadline, self._timed_out)
+        self._pace.answered(answer.retry_after)
+        return answer
 
     def _end(self, body: dict[str, Any]) -> End | None:
         """What a result body tells. An output under a word that nobody knows has been paid for all the same."""
@@ -105,15 +112,14 @@ class Wait:
 
     def _pause(self) -> Flow[None]:
         """Pause until the next look is due: now, if it is the first one and the model's durations are not known."""
-        now = monotonic()
-        if pause := self._pace.pause(now):
-            yield Pause(within(pause, self._deadline - now, self._reserve))
+        if pause := self._pace.pause(monotonic()):
+            yield Pause(self._deadline.cut(pause))
 
     def _timed_out(self, cause: RunComfyError | None = None) -> WaitTimeoutError:
         state = self._seen.state if self._seen else None
         seen = f"last state: {state}" if state else "its state could not be read"
         error = WaitTimeoutError(
-            f"request {self._job.request_id} had not ended after {self._seconds:g} s ({seen}). It was not"
+            f"request {self._job.request_id} had not ended after {self._deadline.seconds:g} s ({seen}). It was not"
             f" cancelled and goes on: client.job({self._job.request_id!r}, …).result() resumes the wait",
             request_id=self._job.request_id,
             model_id=self._job.model_id,

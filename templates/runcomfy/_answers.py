@@ -112,9 +112,14 @@ class Answer:
         return _message(self.fields)
 
     def tells_the_end_of(self, request_id: str) -> bool:
-        """Whether it says how this very request ended, whatever else it says: a 500 may carry a paid result."""
-        names_it = self.request_id == request_id or self.fields.get("output") is not None
-        return names_it and end_of(self.fields.get("status")) is not None
+        """Whether it says how this very request ended, whatever else it says: a 500 may carry a paid result.
+
+        The word ``error`` does not: it is as well that of a gateway.
+        """
+        state = self.fields.get("status")
+        if self.fields.get("output") is not None:
+            return end_of(state) == "completed"
+        return self.request_id == request_id and end_of(state) is not None and state != "error"
 
     def __str__(self) -> str:
         """In a few words: ``"HTTP 400, code 400001: no such model"``."""
@@ -156,16 +161,26 @@ def status_error(
         message=answer.message,
         detail=answer.fields.get("detail"),
         body=answer.body,
+        retry_after=answer.retry_after,
         model_id=model_id,
         request_id=request_id,
     )
 
 
 def output_in(body: dict[str, Any]) -> Any:
-    """The output in a result body; where it has no ``output``, whatever it holds beside what every body holds."""
+    """The output in a result body: its ``output``, or else what it holds beside what every body holds, if media."""
     if "output" in body:
         return body["output"]
-    return {key: value for key, value in body.items() if key not in _ENVELOPE} or None
+    rest = {key: value for key, value in body.items() if key not in _ENVELOPE}
+    return rest if has_url(list(rest.values())) else None
+
+
+def has_url(value: Any, depth: int = 3) -> bool:
+    """Whether there is the address of a file in a value, or in what it holds."""
+    if isinstance(value, dict | list):
+        parts = value.values() if isinstance(value, dict) else value
+        return depth > 0 and any(has_url(part, depth - 1) for part in parts)
+    return isinstance(value, str) and value.startswith(("https:", "http:", "data:"))
 
 
 def failure_text(error: object) -> str | None:

@@ -135,7 +135,7 @@ class Client(ClientBase):
             raise
         except BaseException as interruption:
             if interruption is not work.error:
-                request_id, cancel = work.settled(), self._cancels(cancel_on_interrupt)
+                request_id, cancel = work.settled(attempt.withdraw()), self._cancels(cancel_on_interrupt)
                 self._drive(interrupted(interruption, attempt, request_id, work.error, timeout, cancel=cancel))
             raise
 
@@ -191,7 +191,7 @@ class Job(JobBase[OutT]):
         Raises:
             WaitTimeoutError: the deadline passed; the job goes on.
         """
-        return self._updates(self._wait(timeout))
+        return self._updates(self._wait(timeout, at_once=True))
 
     def _updates(self, wait: Wait) -> Iterator[Status]:
         while True:

@@ -7,14 +7,15 @@ left, and no traceback leads to the token.
 
 import asyncio
 import ssl
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import partial
 from importlib.util import find_spec
 from ipaddress import ip_address
 from math import inf
 from pathlib import Path
-from socket import SHUT_RDWR
+from socket import SHUT_RDWR, SOCK_STREAM, getaddrinfo
 from threading import TIMEOUT_MAX
 from time import monotonic
 from typing import Any, TypeVar
@@ -26,11 +27,12 @@ import httpx
 
 from . import __version__
 from ._errors import ConfigurationError
-from ._http_types import Request, Response, TransportFailure
+from ._http_types import Once, Request, Response, TransportFailure
 from ._settings import Settings
 
 ErrorT = TypeVar("ErrorT", bound=BaseException)
 
+_CLOSED = "this client was closed during the call"
 _CHUNK = 16 * 1024
 _POOLS = 32
 _LIMITS = httpx.Limits(max_connections=4, max_keepalive_connections=4)
@@ -46,7 +48,7 @@ class Http:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         with _configuring(settings):
-            self._transport = _Transport(settings)
+            self._transport = _Transport(_certificates(settings), _proxy(settings))
             self._client = httpx.Client(transport=self._transport, **_options(settings))
 
     def send(self, request: Request) -> Response:
@@ -56,12 +58,12 @@ class Http:
             TransportFailure: no usable answer came in time.
             ConfigurationError: the client was closed meanwhile.
         """
-        watch = _Watch()
+        once = request.once or Once()
         reset = _deadline.set(monotonic() + request.timeout)
         try:
-            return _response(self._client.request(**_arguments(self._settings, request, watch.see)))
+            return _response(self._client.request(**_arguments(self._settings, request, _watch(once))), self._settings)
         except Exception as error:
-            raise _failure(error, request, watch, closed=self._client.is_closed) from _bare(error)
+            raise _failure(error, request, once, closed=self._client.is_closed) from _bare(error)
         except BaseException as interruption:
             _bare(interruption)
             raise
@@ -76,48 +78,90 @@ class Http:
 
 
 class AsyncHttp:
-    """The connections of an async client; any number of tasks of one event loop may send."""
+    """The connections of an async client; any number of tasks of one event loop may send.
+
+    They are in many small pools instead of a big one, whose work grows with the square of its connections.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         with _configuring(settings):
-            self._transport = _Pools(settings)
-            self._client = httpx.AsyncClient(transport=self._transport, **_options(settings))
+            self._new_pool = partial(_Pool, _certificates(settings), _proxy(settings), _options(settings))
+            self._pools = [self._new_pool() for _ in range(_POOLS)]
+        self._closed = False
 
     async def send(self, request: Request) -> Response:
         """As `Http.send`."""
-        watch = _Watch()
+        if self._closed:
+            raise ConfigurationError(_CLOSED)
+        once = request.once or Once()
+        pool = min(self._pools, key=_Pool.load)
+        pool.exchanges += 1
         try:
+            arguments = _arguments(self._settings, request, _watch_async(once))
             async with asyncio.timeout(request.timeout if request.timeout <= TIMEOUT_MAX else None):
-                return _response(await self._client.request(**_arguments(self._settings, request, watch.see_async)))
-        except Exception as error:
-            raise _failure(error, request, watch, closed=self._client.is_closed) from _bare(error)
-        except BaseException as interruption:
-            _bare(interruption)
+                return _response(await pool.client.request(**arguments), self._settings)
+        except (asyncio.CancelledError, TimeoutError) as error:
+            # httpcore loses count of its connections when it is cancelled, until the pool is full of dead ones.
+            self._retire(pool)
+            if isinstance(error, TimeoutError):
+                raise _failure(error, request, once, closed=self._closed) from _bare(error)
+            _bare(error)
             raise
+        except Exception as error:
+            raise _failure(error, request, once, closed=self._closed) from _bare(error)
         finally:
-            if self._client.is_closed:  # since this exchange began, which may have opened one more connection
-                await self._transport.aclose()
+            pool.exchanges -= 1
+            if not pool.exchanges and (pool.retired or self._closed):  # it may have opened one more connection
+                await pool.close()
+
+    def _retire(self, pool: "_Pool") -> None:
+        """Let a pool end the exchanges that it has, and put a new one in its place."""
+        if not pool.retired:
+            pool.retired = True
+            self._pools[self._pools.index(pool)] = self._new_pool()
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
+        self._closed = True
+        for pool in self._pools:
+            await pool.close()
 
 
-class _Watch:
-    """Sees whether a byte of a request may have left: from the moment at which it is handed to a connection.
+class _Pool:
+    """A few connections of an async client."""
 
-    What a proxy is asked before, to open a tunnel, is no part of the request.
-    """
+    def __init__(self, certificates: ssl.SSLContext, proxy: httpx.Proxy | None, options: dict[str, Any]) -> None:
+        self.exchanges = 0
+        self.retired = False
+        self._transport = httpx.AsyncHTTPTransport(verify=certificates, proxy=proxy, limits=_LIMITS)
+        self.client = httpx.AsyncClient(transport=self._transport, **options)
 
-    sent = False
+    def load(self) -> int:
+        return self.exchanges
 
-    def see(self, event: str, information: dict[str, Any]) -> None:
+    async def close(self) -> None:
+        await self.client.aclose()
+        await self._transport.aclose()
+
+
+def _watch(once: Once) -> Callable[[str, dict[str, Any]], None]:
+    """Tell `once` when a request is handed to a connection; what a proxy is asked before is no part of it."""
+
+    def see(event: str, information: dict[str, Any]) -> None:
         if event.endswith("send_request_headers.started") and information["request"].method != b"CONNECT":
-            self.sent = True
+            once.leave()
 
-    async def see_async(self, event: str, information: dict[str, Any]) -> None:
-        self.see(event, information)
+    return see
+
+
+def _watch_async(once: Once) -> Callable[[str, dict[str, Any]], Awaitable[None]]:
+    see = _watch(once)
+
+    async def see_async(event: str, information: dict[str, Any]) -> None:
+        see(event, information)
+
+    return see_async
 
 
 def _arguments(settings: Settings, request: Request, trace: Callable[[str, dict[str, Any]], object]) -> dict[str, Any]:
@@ -129,7 +173,7 @@ def _arguments(settings: Settings, request: Request, trace: Callable[[str, dict[
         # opened, so that opening one (a connection, then TLS) has to time out by itself.
         "timeout": httpx.Timeout(None, connect=min(10.0, request.timeout / 2)),
         "headers": {"Content-Type": "application/json"} if request.body is not None else {},
-        "extensions": {"trace": trace} if request.body is not None else {},  # of a read, nobody needs to know
+        "extensions": {"trace": trace} if request.once else {},
     }
 
 
@@ -153,15 +197,18 @@ class _Bearer(httpx.Auth):
         yield request
 
 
-def _response(response: httpx.Response) -> Response:
-    return Response(response.status_code, dict(response.headers), response.content)
+def _response(response: httpx.Response, settings: Settings) -> Response:
+    """The answer; a server that repeats the token, as some error pages do, is not quoted with it."""
+    return Response(response.status_code, dict(response.headers), settings.token.blotted(response.content))
 
 
-def _failure(error: Exception, request: Request, watch: _Watch, *, closed: bool) -> Exception:
-    if closed and not watch.sent:
-        return ConfigurationError("this client was closed during the call")
+def _failure(error: Exception, request: Request, once: Once, *, closed: bool) -> Exception:
+    if isinstance(error, TransportFailure):
+        return error
+    if closed and not once.sent:
+        return ConfigurationError(_CLOSED)
     text = str(error) or (f"no answer within {request.timeout:g} s" if isinstance(error, TimeoutError) else "")
-    return TransportFailure(f"{type(error).__name__}: {text}".removesuffix(": "), sent=watch.sent)
+    return TransportFailure(f"{type(error).__name__}: {text}".removesuffix(": "), sent=once.sent)
 
 
 def _bare(error: ErrorT) -> ErrorT:
@@ -180,11 +227,13 @@ def _configuring(settings: Settings) -> Iterator[None]:
         _ = httpx.URL(settings.base_url).host  # fails where the host has no form that can be looked up
         yield
     except (OSError, ValueError, httpx.InvalidURL) as error:
-        raise ConfigurationError(f"base_url, proxy or verify: {error}") from error
+        raise ConfigurationError(f"base_url, proxy or verify: {error}") from None  # its frames know a password
 
 
 def _certificates(settings: Settings) -> ssl.SSLContext:
     """How to check certificates: the argument, then ``SSL_CERT_FILE`` and ``SSL_CERT_DIR``, then certifi's bundle."""
+    if settings.origin.startswith("http:"):
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used; loading the bundle would take its time
     if not isinstance(settings.verify, Path):
         return httpx.create_ssl_context(verify=settings.verify)
     is_folder = settings.verify.is_dir()
@@ -217,36 +266,12 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-class _Pools(httpx.AsyncBaseTransport):
-    """Many small connection pools instead of a big one, whose work grows with the square of its connections."""
-
-    def __init__(self, settings: Settings) -> None:
-        certificates, proxy = _certificates(settings), _proxy(settings)
-        self._pools = [
-            httpx.AsyncHTTPTransport(verify=certificates, proxy=proxy, limits=_LIMITS) for _ in range(_POOLS)
-        ]
-        self._busy = [0] * _POOLS
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        least = min(range(_POOLS), key=self._busy.__getitem__)
-        self._busy[least] += 1
-        try:
-            return await self._pools[least].handle_async_request(request)
-        finally:
-            self._busy[least] -= 1
-
-    async def aclose(self) -> None:
-        for pool in self._pools:
-            await pool.aclose()
-
-
 class _Transport(httpx.BaseTransport):
     """What httpx's own transport does, on connections that keep to the deadline of the exchange."""
 
-    def __init__(self, settings: Settings) -> None:
-        proxy = _proxy(settings)
+    def __init__(self, certificates: ssl.SSLContext, proxy: httpx.Proxy | None) -> None:
         options: dict[str, Any] = {
-            "ssl_context": _certificates(settings),
+            "ssl_context": certificates,
             "max_connections": None,
             "max_keepalive_connections": 20,
             "keepalive_expiry": 5.0,
@@ -305,8 +330,14 @@ class _Backend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        left = _left(timeout, httpcore.ConnectTimeout)
-        return _Stream(self._backend.connect_tcp(host, port, left, local_address, socket_options))
+        failure: Exception | None = None
+        for *_, address in getaddrinfo(host, port, type=SOCK_STREAM):  # one by one: each would get the whole timeout
+            left = _left(timeout, httpcore.ConnectTimeout)
+            try:
+                return _Stream(self._backend.connect_tcp(str(address[0]), port, left, local_address, socket_options))
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+        raise failure or httpcore.ConnectError(f"{host} has no address")
 
 
 class _Stream(httpcore.NetworkStream):
