@@ -10,9 +10,9 @@ run: .venv/ready generate
 test: .venv/ready check lint
 	$(BIN)/python -m pytest --numprocesses 2
 
-# Random schemas through the generator, new ones each time: some minutes.
+# Random schemas through the generator, and random faults through the clients, new ones each time: some minutes.
 test-long: .venv/ready
-	$(BIN)/python -m pytest tests/test_fuzz.py --numprocesses 2 --hypothesis-profile long
+	$(BIN)/python -m pytest tests/test_fuzz.py tests/test_machine.py --numprocesses 2 --hypothesis-profile long
 
 generate: .venv/ready
 	$(BIN)/runcomfy-codegen generate

@@ -331,3 +331,127 @@ def test_the_jobs_of_a_task_group_that_fails_are_all_told(stuck: Sandbox, caplog
 
     assert len(stuck.accepted) == 2
     assert all(job.id in caplog.text for job in stuck.accepted)
+
+
+PATIENT = """
+import json, signal, socket, sys, threading
+from runcomfy import Client
+from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
+
+listener = socket.socket()
+listener.bind(("127.0.0.1", 0))
+listener.listen(0)
+queue = [socket.create_connection(listener.getsockname())]  # the next ones wait
+for _ in range(3):
+    queue.append(socket.socket())
+    queue[-1].setblocking(False)
+    queue[-1].connect_ex(listener.getsockname())
+client = Client("t", f"http://127.0.0.1:{listener.getsockname()[1]}")
+threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]).start()
+try:
+    client.submit(edit.Input(prompt="p", image_url="u"))
+except KeyboardInterrupt as error:
+    print(error.__notes__)
+received = []
+listener.settimeout(3)
+try:
+    while True:  # now the connection of the submit is accepted, too late
+        connection, _ = listener.accept()
+        connection.settimeout(0.5)
+        try:
+            received.append(connection.recv(10).decode())
+        except TimeoutError:
+            pass
+except TimeoutError:
+    print("POST" in "".join(received))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="fills the queue of a listening socket, as Linux has it")
+def test_nothing_is_sent_any_more_once_a_submit_was_interrupted(sandbox: Sandbox, run_program: Any) -> None:
+    """Else who is told to look finds nothing, submits again, and pays twice."""
+    notes, was_sent = run_program(PATIENT, sandbox).splitlines()
+
+    assert "Nothing was sent; it is safe to call again" in notes
+    assert was_sent == "False"
+
+
+def test_a_task_cancelled_before_anything_was_sent_sends_nothing(sandbox: Sandbox) -> None:
+    async def body(client: AsyncClient) -> Any:
+        task = asyncio.create_task(client.submit(REQUEST))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await task
+        return caught.value
+
+    error = run(sandbox, body)
+
+    assert "Nothing was sent" in error.__notes__[0]
+    assert sandbox.requests == []
+
+
+STOPPED = """
+import asyncio
+from runcomfy import AsyncClient
+from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
+
+async def submit():
+    await AsyncClient().submit(edit.Input(prompt="p", image_url="u"))
+
+def interrupt():
+    raise KeyboardInterrupt
+
+loop = asyncio.new_event_loop()
+loop.call_later(0.3, interrupt)
+try:
+    loop.run_until_complete(submit())
+except KeyboardInterrupt:
+    loop.close()
+"""
+
+
+def test_a_submit_that_waits_for_its_answer_when_the_program_ends_is_told_in_the_log(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    sandbox.faults.append(Fault("submit", delay=3600))
+    program = tmp_path / "program.py"
+    program.write_text(STOPPED)
+    environment = {**os.environ, "RUNCOMFY_TOKEN": sandbox.token, "RUNCOMFY_MODEL_API_BASE": sandbox.base_url}
+
+    done = subprocess.run([sys.executable, program], env=environment, capture_output=True, text=True, check=False)
+
+    assert "Whether a job was accepted is not known" in done.stderr
+
+
+def test_a_submit_needs_no_thread_where_none_can_be_started(sandbox: Sandbox, run_program: Any) -> None:
+    """As at the end of a program, from some versions of Python on."""
+    program = """
+import atexit
+from runcomfy import Client
+from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
+
+@atexit.register
+def last_words():
+    with Client() as client:
+        print(client.submit(edit.Input(prompt="p", image_url="u")).id)
+"""
+
+    assert run_program(program, sandbox).strip() == sandbox.accepted[0].id
+
+
+def test_cancelled_exchanges_do_not_use_up_the_connections(sandbox: Sandbox) -> None:
+    async def body(client: AsyncClient) -> None:
+        job = await client.submit(REQUEST)
+        sandbox.faults.extend([Fault("status", delay=0.005)] * 400)
+        for _ in range(80):
+            tasks = [asyncio.create_task(job.status()) for _ in range(5)]
+            for turns, task in enumerate(tasks):
+                for _ in range(turns * 4):
+                    await asyncio.sleep(0)
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        sandbox.faults.clear()
+        assert (await job.status()).done
+
+    run(sandbox, body, timeout=5.0)

@@ -1,6 +1,7 @@
 """The life of a job, for both clients against the sandbox."""
 
 import asyncio
+import json
 import pickle
 from collections.abc import Iterator
 from typing import Any
@@ -17,11 +18,12 @@ from runcomfy import (
     MediaOutput,
     NotFoundError,
     PermissionDeniedError,
+    ResponseMismatchError,
     Status,
     WaitTimeoutError,
 )
 from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
-from runcomfy.sandbox import Fault, Sandbox
+from runcomfy.sandbox import Fault, Sandbox, Variant
 
 REQUEST = edit.Input(prompt="p", image_url="https://example.com/in.webp")
 
@@ -121,6 +123,9 @@ def test_a_queued_job_can_be_cancelled(kind: Kind, stuck: Sandbox) -> None:
         (b'{"outcome": "canceled"}', True),
         (b'{"status": "cancellation_requested"}', True),
         (b'{"outcome": "not_cancellable"}', False),
+        (b'{"outcome": "cancel_rejected"}', False),
+        (b'{"outcome": 7}', False),
+        (b"[]", False),
         (b"{}", False),
     ],
 )
@@ -207,6 +212,191 @@ def test_every_word_for_success_is_understood(kind: Kind, sandbox: Sandbox, clie
     assert kind.settle(job.result()).image == "https://x/1.png"
 
 
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b'["https://x/1.png"]'),
+        (200, b'"https://x/1.png"'),
+        (200, b'{"images": ["https://x/1.png"]}'),
+        (200, b'{"status": "succeeded", "image": "https://x/1.png"}'),
+        (200, b'{"output": ["https://x/1.png"]}'),
+        (200, b'{"output": "https://x/1.png", "status": "done"}'),
+        (200, b'{"output": [{"url": "https://x/1.png"}], "status": "completed"}'),
+        (200, b'{"output": {"image": {"url": "https://x/1.png"}}, "error_code": 500001, "status": "succeeded"}'),
+        (500, b'{"output": {"image": "https://x/1.png"}, "error_code": 500001, "status": "succeeded"}'),
+        (404, b'{"output": {"image": "https://x/1.png"}, "status": "Succeeded"}'),
+    ],
+)
+def test_a_result_that_was_paid_for_is_read_in_whatever_shape_it_comes(
+    kind: Kind, sandbox: Sandbox, client: Any, status: int, body: bytes
+) -> None:
+    job = kind.settle(client.submit(REQUEST))
+    sandbox.faults.append(Fault("result", status, body))
+
+    output = kind.settle(job.result())
+
+    assert "https://x/1.png" in (output.image, output.model_dump().get("output"))
+    received = json.loads(body)
+    assert output.raw == (received if isinstance(received, dict) else {"output": received})
+
+
+@pytest.mark.parametrize("body", [b"[]", b'"soon"', b"{}", b'{"msg": "being prepared"}', b'{"request_id": "{id}"}'])
+def test_what_holds_no_output_is_no_result_yet(kind: Kind, sandbox: Sandbox, client: Any, body: bytes) -> None:
+    job = kind.settle(client.submit(REQUEST))
+    sandbox.faults.append(Fault("result", 200, body.replace(b"{id}", job.id.encode())))
+
+    assert kind.settle(job.result()).raw["status"] == "succeeded"
+
+
+def test_a_success_without_an_output_keeps_its_body(kind: Kind, sandbox: Sandbox, client: Any) -> None:
+    job = kind.settle(client.submit(REQUEST))
+    sandbox.faults.append(Fault("result", 200, b'{"status": "succeeded", "output": {}, "note": 1}'))
+
+    output = kind.settle(job.result())
+
+    assert (output.image, output.raw["note"]) == (None, 1)
+
+
+def test_a_result_nested_beyond_measure_keeps_its_body(kind: Kind, sandbox: Sandbox, client: Any) -> None:
+    job = kind.settle(client.submit(REQUEST))
+    nested = b"[" * 600 + b"]" * 600
+    sandbox.faults.append(Fault("result", 200, b'{"status": "succeeded", "output": {"image": %s}}' % nested))
+
+    output = kind.settle(job.result())
+
+    assert output.image is None
+    assert output.raw["output"]["image"]
+
+
+@pytest.mark.parametrize("error", [b"[" * 600 + b"]" * 600, b'"%s"' % (b"x" * 9999), b"[null, 7, {}, []]"])
+def test_no_error_of_a_vendor_is_too_odd_to_be_told(kind: Kind, sandbox: Sandbox, client: Any, error: bytes) -> None:
+    job = kind.settle(client.submit(REQUEST))
+    sandbox.faults.append(Fault("result", 200, b'{"status": "failed", "error": %s}' % error))
+
+    with pytest.raises(JobFailedError, match=job.id) as caught:
+        kind.settle(job.result())
+
+    assert caught.value.error == json.loads(error)
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [({"request_id": "another"}, "request_id 'another'"), ({"model_id": "acme/other"}, "model_id 'acme/other'")],
+)
+@pytest.mark.parametrize("endpoint", ["status", "result"])
+def test_an_answer_about_another_request_or_model_is_an_error_that_keeps_it(
+    kind: Kind, sandbox: Sandbox, client: Any, endpoint: Any, changes: dict[str, str], names: str
+) -> None:
+    job = kind.settle(client.submit(REQUEST))
+    sandbox.faults.append(Fault(endpoint, changes=changes))
+
+    with pytest.raises(ResponseMismatchError, match=names) as caught:
+        kind.settle(job.result())
+
+    error = caught.value
+    assert (error.request_id, error.model_id) == (job.id, edit.MODEL_ID)
+    assert error.raw["status"] == ("completed" if endpoint == "status" else "succeeded")
+    assert error.raw.items() >= changes.items()
+    assert pickle.loads(pickle.dumps(error)).raw == error.raw
+    assert kind.settle(job.result()).image
+
+
+def test_a_job_taken_up_by_its_id_takes_the_result_of_any_model(kind: Kind) -> None:
+    with Sandbox(variant=Variant(echo=True)) as sandbox:
+        job = kind.settle(kind.client(sandbox).submit(REQUEST))
+        assert kind.settle(job.result()).raw["model_id"] == edit.MODEL_ID
+        sandbox.faults.append(Fault("result", changes={"model_id": "acme/renamed"}))
+
+        assert kind.settle(kind.client(sandbox).job(job.id, edit.Output).result()).image
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_gateway_that_says_error_ends_no_job(kind: Kind, sandbox: Sandbox, client: Any, status: int) -> None:
+    job = kind.settle(client.submit(REQUEST))
+    body = b'{"request_id": "%s", "status": "error", "message": "upstream"}' % job.id.encode()
+    sandbox.faults.append(Fault("status", status, body))
+    sandbox.faults.append(Fault("result", status, body))
+
+    assert kind.settle(job.result()).image
+
+
+@pytest.mark.parametrize("endpoint", ["status", "result"])
+def test_an_end_is_told_by_an_error_answer_that_names_the_request(
+    kind: Kind, sandbox: Sandbox, client: Any, endpoint: Any
+) -> None:
+    job = kind.settle(client.submit(REQUEST))
+    body = b'{"request_id": "%s", "status": "failed", "error": "boom"}' % job.id.encode()
+    sandbox.faults.append(Fault(endpoint, 500, body))
+    sandbox.faults.append(Fault("result", 404))
+
+    with pytest.raises(JobFailedError, match="boom"):
+        kind.settle(job.result())
+
+
+def test_a_cancelled_job_whose_result_says_completed_was_cancelled(kind: Kind, stuck: Sandbox) -> None:
+    job = kind.settle(kind.client(stuck).submit(REQUEST))
+    kind.settle(job.cancel())
+    stuck.faults.append(Fault("result", 200, b'{"status": "completed"}'))
+
+    with pytest.raises(JobCancelledError):
+        kind.settle(job.result())
+
+
+@pytest.mark.parametrize("failed_status", [False, True])
+@pytest.mark.parametrize("not_ready", [200, 400])
+def test_both_vocabularies_are_understood(kind: Kind, failed_status: bool, not_ready: Any) -> None:
+    variant = Variant("completed", "canceled", failed_status=failed_status, not_ready=not_ready, accepted=202)
+    with Sandbox(variant=variant, queue_reads=1) as sandbox:
+        client = kind.client(sandbox)
+        assert kind.settle(client.run(REQUEST)).image
+        sandbox.fail_next("boom")
+        with pytest.raises(JobFailedError, match="boom"):
+            kind.settle(client.run(REQUEST))
+        job = kind.settle(client.submit(REQUEST))
+        assert kind.settle(job.cancel()) is True
+        with pytest.raises(JobCancelledError):
+            kind.settle(job.result())
+
+
+def test_states_that_come_out_of_order_end_at_the_true_end(kind: Kind, sandbox: Sandbox, client: Any) -> None:
+    job = kind.settle(client.submit(REQUEST))
+    for state in ("in_progress", "in_queue", "in_progress", "in_queue"):
+        sandbox.faults.append(Fault("status", changes={"status": state}))
+    sandbox.faults.append(Fault("result", changes={"status": "in_queue", "output": ...}))
+
+    assert kind.settle(job.result()).image
+    assert [request.path.rpartition("/")[2] for request in sandbox.requests] == [
+        edit.MODEL_ID.rpartition("/")[2],
+        *["status"] * 5,
+        *["result"] * 2,
+    ]
+
+
+def test_one_line_resumes_a_wait_that_ran_out_of_time(kind: Kind, stuck: Sandbox) -> None:
+    client = kind.client(stuck)
+    with pytest.raises(WaitTimeoutError) as caught:
+        kind.settle(client.run(REQUEST, timeout=0.1))
+    assert caught.value.job is not None
+    stuck.accepted[0].cancel()
+
+    with pytest.raises(JobCancelledError):
+        kind.settle(caught.value.job.result(timeout=60))
+
+
+def test_three_finished_jobs_of_a_model_teach_when_to_look(kind: Kind, sandbox: Sandbox) -> None:
+    client = kind.client(sandbox, poll_interval=None)
+    for _ in range(3):
+        assert client._durations.expectation(edit.MODEL_ID) is None
+        kind.settle(client.run(REQUEST))
+    sandbox.fail_next("boom")
+    with pytest.raises(JobFailedError):
+        kind.settle(client.run(REQUEST))
+
+    expectation = client._durations.expectation(edit.MODEL_ID)
+    assert expectation is not None
+    assert 0 < expectation.first_look < 1
+
+
 def test_a_state_that_nobody_knows_is_waited_through(kind: Kind, sandbox: Sandbox, client: Any) -> None:
     job = kind.settle(client.submit(REQUEST))
     sandbox.faults.append(Fault("status", 200, b'{"status": "Warming_Up", "queue_position": true}'))
@@ -262,6 +452,12 @@ def test_a_client_closed_during_a_wait_says_so(kind: Kind, stuck: Sandbox) -> No
         kind.settle(client.run(REQUEST, on_update=close))
 
     assert caught.value.request_id == stuck.accepted[0].id
+
+
+@pytest.mark.parametrize("timeout", [-5, 0, "1"])
+def test_what_updates_cannot_wait_for_is_refused_at_the_call(kind: Kind, client: Any, timeout: Any) -> None:
+    with pytest.raises(ConfigurationError, match="timeout: "):
+        client.job("r1").updates(timeout=timeout)
 
 
 def test_the_deadline_of_updates_holds_too(kind: Kind, stuck: Sandbox) -> None:

@@ -105,9 +105,6 @@ class AsyncClient(ClientBase):
             known, cancel = await work.settled(attempt.withdraw()), self._cancels(cancel_on_interrupt)
             await self._drive(interrupted(interruption, attempt, known, work.error, timeout, cancel=cancel))
             raise
-        except GeneratorExit:  # the event loop has stopped for ever: nothing more can be learned
-            attempt.forsake()
-            raise
         return AsyncJob(self, request_id, submission.output, submission.model_id, monotonic())
 
     async def _drive(self, flow: Flow[T]) -> T:

@@ -81,7 +81,7 @@ def _fields(received: Any) -> dict[str, Any]:
     if received is None:
         return {}
     media: dict[str, Any] = {}
-    for url in received if isinstance(received, list) else [received]:
+    for url in map(_url, received if isinstance(received, list) else [received]):
         if isinstance(url, str) and (kind := _SUFFIXES.get(_suffix(url))):
             media.setdefault(f"{kind}s", []).append(url)
     return {"output": received, **media}

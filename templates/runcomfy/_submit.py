@@ -1,6 +1,8 @@
 """A submit as a flow: one POST, which is never repeated, and what its answer means."""
 
+import atexit
 import logging
+import os
 from hashlib import sha256
 from time import time
 from urllib.parse import quote
@@ -22,15 +24,27 @@ GRACE = 5.0
 
 logger = logging.getLogger(__package__)
 
+_in_flight: set["Attempt"] = set()
+
 
 def submit(attempt: "Attempt", timeout: float) -> Flow[str]:
     """Send one submit, exactly once, and return the id of the accepted job."""
+    _in_flight.add(attempt)
     try:
         request = Request("POST", model_path(attempt.model_id), timeout, attempt.payload, attempt.once)
         response = yield from exchange(request)
     except TransportFailure as failure:
         raise attempt.failed(failure) from failure
+    finally:
+        _in_flight.discard(attempt)
     return attempt.request_id(_answers.read(response))
+
+
+@atexit.register
+def _tell_what_is_in_flight() -> None:
+    """A program may end, or its event loop stop for ever, while a submit waits for its answer."""
+    for attempt in [attempt for attempt in _in_flight if attempt.process == os.getpid() and attempt.once.sent]:
+        logger.warning("the program ended; %s", attempt.unknown("no answer came"))
 
 
 def interrupted(
@@ -52,6 +66,7 @@ def interrupted(
         timeout: Seconds that one HTTP request may take.
         cancel: Whether to cancel an accepted job.
     """
+    _in_flight.discard(attempt)
     if request_id is not None:
         yield from JobFlows(request_id, attempt.model_id, timeout).leave(interruption, cancel=cancel)
         return
@@ -82,16 +97,12 @@ class Attempt:
         self.model_id = model_id
         self.payload = payload
         self.once = Once()
+        self.process = os.getpid()
         self._submitted_at = time()
 
     def withdraw(self) -> float:
         """Let nothing be sent that was not yet; how many seconds to wait for the answer to what was."""
         return 0.0 if self.once.withdraw() else GRACE
-
-    def forsake(self) -> None:
-        """Log that its outcome will never be known."""
-        if not self.once.withdraw():
-            logger.warning("interrupted; %s", self.unknown("interrupted before an answer came"))
 
     def request_id(self, answer: Answer) -> str:
         """The id of the accepted job, or the error that says what is known."""

@@ -1,0 +1,163 @@
+"""Random sequences of calls and faults against both clients: what is paid, told and reported stays true."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import pytest
+from conftest import Kind
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, precondition, rule
+from runcomfy import (
+    APIConnectionError,
+    APIStatusError,
+    JobCancelledError,
+    JobFailedError,
+    SubmissionOutcomeUnknown,
+    WaitTimeoutError,
+)
+from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
+from runcomfy.sandbox import Fault, Job, Sandbox
+from runcomfy.sandbox._faults import POSSIBLE
+
+REQUEST = edit.Input(prompt="p", image_url="u")
+FAULTS = [fault for endpoint in ("submit", "status", "result", "cancel") for fault in POSSIBLE[endpoint]]
+AT_ONCE = 3
+"""How many faults may be pending, so that no call has to repeat itself for long."""
+
+
+class Machine(RuleBasedStateMachine):
+    """Submits, waits for, cancels and interrupts jobs of a sandbox in which anything may go wrong."""
+
+    sandbox: ClassVar[Sandbox]
+    name: ClassVar[str]
+    jobs = Bundle("jobs")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sandbox.reset()
+        self.kind = Kind(self.name)
+        self.client = self.kind.client(self.sandbox, timeout=20.0)
+        self.told: set[str] = set()
+        self.unknown = 0
+
+    def teardown(self) -> None:
+        self.kind.close()
+
+    def truth(self, request_id: str) -> Job:
+        (job,) = [job for job in self.sandbox.accepted if job.id == request_id]
+        return job
+
+    @precondition(lambda self: len(self.sandbox.faults) < AT_ONCE)
+    @rule(fault=st.sampled_from(FAULTS))
+    def something_is_to_go_wrong(self, fault: Fault) -> None:
+        self.sandbox.faults.append(fault)
+
+    @rule()
+    def the_next_job_is_to_fail(self) -> None:
+        self.sandbox.fail_next("boom")
+
+    @rule(target=jobs)
+    def submit(self) -> Any:
+        accepted, received = len(self.sandbox.accepted), len(self.sandbox.requests)
+        try:
+            job = self.kind.settle(self.client.submit(REQUEST))
+        except SubmissionOutcomeUnknown as error:
+            self.unknown += 1
+            self.told |= {error.request_id} if error.request_id else set()
+            assert len(self.sandbox.accepted) - accepted <= 1
+            return multiple()
+        except (APIStatusError, APIConnectionError):
+            assert len(self.sandbox.accepted) == accepted
+            return multiple()
+        finally:
+            assert len(self.sandbox.requests) - received == 1
+        assert [made.id for made in self.sandbox.accepted[accepted:]] == [job.id]
+        self.told.add(job.id)
+        return job
+
+    @precondition(lambda self: self.kind.is_async)
+    @rule(turns=st.integers(0, 80))
+    def submit_and_cancel_the_task(self, turns: int) -> None:
+        async def interrupted() -> Any:
+            task = asyncio.ensure_future(self.client.submit(REQUEST))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            try:
+                return await task
+            except (asyncio.CancelledError, Exception) as error:
+                return error
+
+        accepted, received = len(self.sandbox.accepted), len(self.sandbox.requests)
+        outcome = self.kind.settle(interrupted())
+
+        assert len(self.sandbox.requests) - received <= 1
+        assert len(self.sandbox.accepted) - accepted <= 1
+        cause = getattr(outcome, "__cause__", None)
+        if isinstance(outcome, SubmissionOutcomeUnknown) or isinstance(cause, SubmissionOutcomeUnknown):
+            self.unknown += 1
+        for told in (outcome, cause):
+            self.told |= {getattr(told, "id", None), getattr(told, "request_id", None)} - {None}  # type: ignore[arg-type]  # no None
+
+    @rule(job=jobs)
+    def wait(self, job: Any) -> None:
+        reported = "completed"
+        try:
+            assert self.kind.settle(job.result(timeout=300)).raw["request_id"] == job.id
+        except JobFailedError:
+            reported = "failed"
+        except JobCancelledError:
+            reported = "cancelled"
+        assert reported == self.truth(job.id).state
+
+    @rule(job=jobs, stalls=st.booleans())
+    def wait_briefly(self, job: Any, stalls: bool) -> None:
+        """A server that does not answer for an hour does not outlast the deadline."""
+        if stalls:
+            self.sandbox.faults.insert(0, Fault("status", delay=3600))
+        reported = "completed"
+        try:
+            self.kind.settle(job.result(timeout=0.05))
+        except WaitTimeoutError:
+            return
+        except JobFailedError:
+            reported = "failed"
+        except JobCancelledError:
+            reported = "cancelled"
+        assert reported == self.truth(job.id).state
+
+    @rule(job=jobs)
+    def look(self, job: Any) -> None:
+        state = self.kind.settle(job.status())
+        assert not state.done or self.truth(job.id).state in ("completed", "failed", "cancelled")
+
+    @rule(job=consumes(jobs))
+    def cancel(self, job: Any) -> None:
+        assert self.kind.settle(job.cancel()) is (self.truth(job.id).state == "cancelled")
+
+    @invariant()
+    def every_accepted_job_is_known_or_said_to_be_unknown(self) -> None:
+        untold = {job.id for job in self.sandbox.accepted} - self.told
+        assert len(untold) <= self.unknown
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _sandbox_of_the_machines() -> Iterator[None]:
+    with Sandbox(queue_reads=2, run_reads=1) as Machine.sandbox:
+        yield
+
+
+class Sync(Machine):
+    name = "sync"
+
+
+class Async(Machine):
+    name = "async"
+
+
+LIMITS = settings(max_examples=settings().max_examples // 2, stateful_step_count=12)
+TestSync = Sync.TestCase
+TestAsync = Async.TestCase
+TestSync.settings = TestAsync.settings = LIMITS
