@@ -3,13 +3,14 @@
 import asyncio
 import logging
 import pickle
+import socket
 import traceback
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from conftest import Kind, RawServer, http_answer
-from runcomfy import AsyncClient, Client, RunComfyError, _default
+from runcomfy import AsyncClient, Client, NotFoundError, RunComfyError, _default
 from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
 from runcomfy.sandbox import Fault, Sandbox
 
@@ -53,18 +54,50 @@ def test_no_failure_shows_the_token(
     assert SECRET.encode() not in pickle.dumps(caught.value)
 
 
-@pytest.mark.parametrize("reason", ["refused", "tls"])
-def test_no_failure_to_connect_shows_the_token(kind: Kind, reason: str) -> None:
-    with RawServer([b"this is no TLS"]) as server:
-        url = server.url
-        if reason == "tls":
-            with pytest.raises(RunComfyError) as caught:
-                kind.settle(kind.client(base_url=url.replace("http:", "https:"), token=SECRET).submit(REQUEST))
-    if reason == "refused":
-        with pytest.raises(RunComfyError) as caught:
-            kind.settle(kind.client(base_url=url, token=SECRET).submit(REQUEST))
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_no_failure_to_connect_shows_the_token(kind: Kind, scheme: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    client = kind.client(base_url=f"{scheme}://127.0.0.1:{port}", token=SECRET)
+
+    with pytest.raises(RunComfyError, match="Nothing was sent") as caught:
+        kind.settle(client.submit(REQUEST))
 
     assert SECRET not in everything_about(caught.value)
+
+
+def test_no_handshake_that_fails_shows_the_token(kind: Kind) -> None:
+    with RawServer([b"this is no TLS"]) as server:
+        client = kind.client(base_url=server.url.replace("http:", "https:"), token=SECRET)
+        with pytest.raises(RunComfyError, match="Nothing was sent") as caught:
+            kind.settle(client.submit(REQUEST))
+
+    assert SECRET not in everything_about(caught.value)
+
+
+@pytest.mark.parametrize("settings", [{"timeout": -1}, {"base_url": "ftp://x"}, {"token": f"{SECRET} with spaces"}])
+def test_no_client_that_cannot_be_made_shows_its_token(
+    kind: Kind, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
+) -> None:
+    cls = AsyncClient if kind.is_async else Client
+    monkeypatch.setenv("RUNCOMFY_TOKEN", f"{SECRET}\N{SNOWMAN}")
+    for arguments in ({"token": SECRET, **settings}, {key: settings[key] for key in settings if key != "token"}):
+        with pytest.raises(RunComfyError) as caught:
+            cls(**arguments)
+        shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+        frames = [frame for frame in shown.stack if "runcomfy" in frame.filename and "tests" not in frame.filename]
+        assert frames
+        assert SECRET not in repr([frame.locals for frame in frames]) + str(caught.value)
+
+
+def test_a_server_that_repeats_the_token_is_not_quoted_with_it(kind: Kind) -> None:
+    page = f"<html>Authorization: Bearer {SECRET}</html>".encode()
+    with RawServer([http_answer("404 Not Found", page)]) as server:
+        client = kind.client(base_url=server.url, token=SECRET)
+        with pytest.raises(NotFoundError, match=r"Bearer \[token\]") as caught:
+            kind.settle(client.submit(REQUEST))
+
+    assert SECRET not in f"{caught.value!r} {vars(caught.value)}"
 
 
 def test_an_interruption_shows_no_token(kind: Kind) -> None:

@@ -72,15 +72,16 @@ def _of_any(endpoint: Endpoint) -> list[Fault]:
     ]
 
 
-def _though_done(fault: Fault) -> Fault:
-    return replace(fault, takes_effect=True)
+def _though_done(endpoint: Endpoint) -> list[Fault]:
+    """What may happen to the answer of a request that was carried out. A refusal is none: that would be a lie."""
+    return [replace(fault, takes_effect=True) for fault in _of_any(endpoint) if fault.status != 429]
 
 
 _ODD_STATES = ("in_queue", "in_progress", "warming_up", "", None, 7, ["completed"])
 POSSIBLE: dict[Endpoint, list[Fault]] = {
     "submit": [
         *_of_any("submit"),
-        *map(_though_done, _of_any("submit")),
+        *_though_done("submit"),
         *(Fault("submit", status) for status in (301, 307, 400, 401, 402, 403, 404, 422)),
         Fault("submit", drop="headers"),
         Fault("submit", drop="body"),
@@ -101,7 +102,7 @@ POSSIBLE: dict[Endpoint, list[Fault]] = {
         Fault("result", 400, b'{"error_code": 400005, "error_message": "not ready"}'),
         *(Fault("result", changes={"status": state, "output": ...}) for state in ("in_queue", "in_progress")),
     ],
-    "cancel": [*_of_any("cancel"), *map(_though_done, _of_any("cancel")), Fault("cancel", drop="body")],
+    "cancel": [*_of_any("cancel"), *_though_done("cancel"), Fault("cancel", drop="body")],
     "models": _of_any("models"),
     "categories": _of_any("categories"),
     "model": _of_any("model"),
