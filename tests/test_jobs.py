@@ -383,7 +383,7 @@ def test_one_line_resumes_a_wait_that_ran_out_of_time(kind: Kind, stuck: Sandbox
         kind.settle(caught.value.job.result(timeout=60))
 
 
-def test_three_finished_jobs_of_a_model_teach_when_to_look(kind: Kind, sandbox: Sandbox) -> None:
+def test_three_finished_jobs_of_a_model_teach_when_to_poll(kind: Kind, sandbox: Sandbox) -> None:
     client = kind.client(sandbox, poll_interval=None)
     for _ in range(3):
         assert client._durations.expectation(edit.MODEL_ID) is None
@@ -394,7 +394,7 @@ def test_three_finished_jobs_of_a_model_teach_when_to_look(kind: Kind, sandbox: 
 
     expectation = client._durations.expectation(edit.MODEL_ID)
     assert expectation is not None
-    assert 0 < expectation.first_look < 1
+    assert 0 < expectation.first_poll < 1
 
 
 def test_a_state_that_nobody_knows_is_waited_through(kind: Kind, sandbox: Sandbox, client: Any) -> None:

@@ -1,4 +1,4 @@
-"""When to look at a job next, and what a seeded simulation says of it: requests and waiting, counted, not timed."""
+"""When to poll a job next, and what a seeded simulation says of it: requests and waiting, counted, not timed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ LATENCY = 0.06
 @pytest.mark.parametrize(
     ("age", "seconds"), [(0, 0.25), (1, 0.25), (4, 0.3), (100, 1.5), (1111.2, 5.0), (1_000_000, 5.0)]
 )
-def test_looks_become_rarer_with_age(age: float, seconds: float) -> None:
+def test_polls_become_rarer_with_age(age: float, seconds: float) -> None:
     assert _pace.cold_interval(age) == pytest.approx(seconds, rel=0.01)
 
 
@@ -63,7 +63,7 @@ def test_a_retry_after_may_be_a_date() -> None:
 
 @dataclass
 class Simulated:
-    """The mean of what a way of looking cost over many jobs."""
+    """The mean of what a way of polling cost over many jobs."""
 
     wait: float
     requests: float
@@ -74,23 +74,23 @@ class Simulated:
 
 
 def simulate(durations: list[float], pace: Callable[[float], Pace], learn: Callable[[float], None]) -> Simulated:
-    """Look at one job after the other as a wait does, against a clock of its own; every look takes the latency."""
+    """Poll one job after the other as a wait does, against a clock of its own; every poll takes the latency."""
     requests = waited = start = 0.0
     for duration in durations:
-        looking = pace(start)
+        polling = pace(start)
         now = start
         while True:
-            now += looking.pause(now)
-            looking.look(now)
+            now += polling.pause(now)
+            polling.poll(now)
             requests += 1
             done = now + LATENCY / 2 - start >= duration
             now += LATENCY
-            looking.saw(now, done=done)
+            polling.saw(now, done=done)
             if done:
                 break
         waited += now - start - duration
-        if looking.duration is not None:
-            learn(looking.duration)
+        if polling.duration is not None:
+            learn(polling.duration)
         start = now + 1000
     return Simulated(waited / len(durations), requests / len(durations))
 
@@ -114,15 +114,15 @@ def fixed(durations: list[float], interval: float) -> Simulated:
 
 
 class Oracle(Pace):
-    """Knows the true distribution, and looks first when 1.4 % of the jobs have ended, however late that is."""
+    """Knows the true distribution, and polls first when 1.4 % of the jobs have ended, however late that is."""
 
     def __init__(self, now: float, truth: Expectation) -> None:
         super().__init__(now, now, expectation=truth)
-        self._first = truth.first_look
+        self._first = truth.first_poll
 
     def pause(self, now: float) -> float:
         usual = super().pause(now)
-        return self._first if self._looked_at is None else usual
+        return self._first if self._polled_at is None else usual
 
 
 def oracle(durations: list[float], median: float) -> Simulated:
@@ -130,13 +130,13 @@ def oracle(durations: list[float], median: float) -> Simulated:
 
 
 @pytest.mark.parametrize(("median", "count"), [(8.0, 4000), (90.0, 1000)])
-def test_learned_looks_cost_little_more_than_with_the_true_distribution_known(median: float, count: int) -> None:
+def test_learned_polls_cost_little_more_than_with_the_true_distribution_known(median: float, count: int) -> None:
     durations = log_normal(median, 0.5, count)
 
     assert learned(durations).product <= 1.15 * oracle(durations, median).product
 
 
-def test_learned_looks_ask_less_than_a_fixed_half_second_and_wait_no_longer_for_images() -> None:
+def test_learned_polls_ask_less_than_a_fixed_half_second_and_wait_no_longer_for_images() -> None:
     durations = log_normal(8.0, 0.5, 4000)
     ours, half = learned(durations), fixed(durations, 0.5)
 
@@ -146,7 +146,7 @@ def test_learned_looks_ask_less_than_a_fixed_half_second_and_wait_no_longer_for_
 
 
 def test_what_was_learned_follows_jobs_that_become_faster() -> None:
-    """Looking too late shows only that a job has ended: that must not confirm that jobs take so long."""
+    """Polling too late shows only that a job has ended: that must not confirm that jobs take so long."""
     slow, fast = log_normal(60.0, 0.3, 200), log_normal(6.0, 0.3, 200, seed=8)
 
     known = Durations()
@@ -159,7 +159,7 @@ def test_what_was_learned_follows_jobs_that_become_faster() -> None:
 
     expectation = known.expectation("m")
     assert expectation is not None
-    assert expectation.first_look < 6
+    assert expectation.first_poll < 6
 
 
 def test_nothing_is_expected_before_three_jobs_have_finished() -> None:
@@ -181,7 +181,7 @@ def test_only_the_latest_jobs_count_and_they_may_take_no_time() -> None:
 
     expectation = durations.expectation("m")
     assert expectation is not None
-    assert expectation.first_look < 0.01
+    assert expectation.first_poll < 0.01
     assert expectation.interval(0.0) >= 0.1
 
 
@@ -194,7 +194,7 @@ def test_a_learned_interval_is_always_between_a_tenth_and_five_seconds(age: floa
 def test_a_caller_who_comes_late_teaches_nothing() -> None:
     pace = Pace(100.0, accepted_at=0.0)
     assert pace.pause(100.0) == 0
-    pace.look(100.0)
+    pace.poll(100.0)
     pace.saw(100.1, done=True)
 
     assert pace.duration is None
@@ -202,21 +202,21 @@ def test_a_caller_who_comes_late_teaches_nothing() -> None:
 
 def test_an_outage_teaches_nothing() -> None:
     pace = Pace(0.0, accepted_at=0.0)
-    pace.look(0.0)
+    pace.poll(0.0)
     pace.saw(0.1, done=False)
-    pace.look(0.1 + pace.pause(0.1))
+    pace.poll(0.1 + pace.pause(0.1))
     pace.saw(60.0, done=True)
 
     assert pace.duration is None
 
 
-def test_a_job_resumed_by_its_id_is_looked_at_at_once_and_teaches_nothing() -> None:
+def test_a_job_resumed_by_its_id_is_polled_at_at_once_and_teaches_nothing() -> None:
     pace = Pace(50.0, accepted_at=None, expectation=Expectation(log(90.0), 0.1))
     assert pace.pause(50.0) == 0
-    pace.look(50.0)
+    pace.poll(50.0)
     pace.saw(50.1, done=False)
     assert pace.pause(50.1) == pytest.approx(0.15)
-    pace.look(50.25)
+    pace.poll(50.25)
     pace.saw(50.3, done=True)
 
     assert pace.duration is None
@@ -224,10 +224,10 @@ def test_a_job_resumed_by_its_id_is_looked_at_at_once_and_teaches_nothing() -> N
 
 def test_a_pause_that_the_server_asks_for_is_taken_once() -> None:
     pace = Pace(0.0, accepted_at=0.0)
-    pace.look(0.0)
+    pace.poll(0.0)
     pace.answered(7.0)
     assert pace.pause(0.0) == 7.0
-    pace.look(7.0)
+    pace.poll(7.0)
     pace.answered(None)
     assert pace.pause(7.0) < 1
 
@@ -237,7 +237,7 @@ def test_a_server_that_asks_for_a_short_pause_is_not_asked_more_often_than_usual
     fixed: float | None, usual: float
 ) -> None:
     pace = Pace(0.0, accepted_at=0.0, fixed=fixed)
-    pace.look(100.0)
+    pace.poll(100.0)
     pace.answered(0.25)
 
     assert pace.pause(100.0) == usual
@@ -263,6 +263,6 @@ def test_a_job_far_longer_than_all_others_is_asked_about_no_more_than_an_unknown
 def test_a_fixed_interval_is_kept_whatever_is_known() -> None:
     pace = Pace(0.0, accepted_at=0.0, fixed=2.0, expectation=Expectation(log(90.0), 0.1))
     assert pace.pause(0.0) == 0
-    pace.look(0.0)
+    pace.poll(0.0)
     pace.saw(0.5, done=False)
     assert pace.pause(0.5) == 2.0

@@ -80,7 +80,7 @@ class AsyncClient(ClientBase):
     @overload
     def job(self, request_id: str, output: type[OutT], /) -> "AsyncJob[OutT]": ...
     def job(self, request_id: str, output: type[Any] = MediaOutput, /) -> "AsyncJob[Any]":
-        """Take up a job again by its id; nothing is sent. As `Client.job`."""
+        """Resume a job by its id; nothing is sent. As `Client.job`."""
         return AsyncJob(self, request_id, output)
 
     async def close(self) -> None:
@@ -127,11 +127,11 @@ class AsyncClient(ClientBase):
 
 
 class AsyncJob(JobBase[OutT]):
-    """A job that the API has accepted, or that was taken up again by its id.
+    """A job that the API has accepted, or that was resumed by its id.
 
     Attributes:
-        id: The request id. Keep it: ``client.job(id, edit.Output)`` takes the job up again anywhere.
-        model_id: The model it was submitted to, or None for a job taken up again by its id.
+        id: The request id. Keep it: ``client.job(id, edit.Output)`` resumes it anywhere.
+        model_id: The model it was submitted to, or None for a job resumed by its id.
     """
 
     def __init__(

@@ -46,7 +46,8 @@ class Client(ClientBase):
             InputValidationError: the input does not fit the schema; nothing was sent.
             APIConnectionError: the API could not be reached; nothing was sent, so it is safe to call again.
             APIStatusError: the API refused; no job was accepted.
-            SubmissionOutcomeUnknown: no answer told whether a job was accepted; look before you call again.
+            SubmissionOutcomeUnknown: no answer told whether a job was accepted; look at your request history before
+                you call again.
         """
         return self._submitted(submission(request, arguments), None, lambda job: job)
 
@@ -105,7 +106,7 @@ class Client(ClientBase):
     @overload
     def job(self, request_id: str, output: type[OutT], /) -> "Job[OutT]": ...
     def job(self, request_id: str, output: type[Any] = MediaOutput, /) -> "Job[Any]":
-        """Take up a job again by its id, in any process and on any machine; nothing is sent.
+        """Resume a job by its id, in any process and on any machine; nothing is sent.
 
         Args:
             request_id: `Job.id`, or the ``request_id`` that an error carries.
@@ -156,11 +157,11 @@ class Client(ClientBase):
 
 
 class Job(JobBase[OutT]):
-    """A job that the API has accepted, or that was taken up again by its id.
+    """A job that the API has accepted, or that was resumed by its id.
 
     Attributes:
-        id: The request id. Keep it: ``client.job(id, edit.Output)`` takes the job up again anywhere.
-        model_id: The model it was submitted to, or None for a job taken up again by its id.
+        id: The request id. Keep it: ``client.job(id, edit.Output)`` resumes it anywhere.
+        model_id: The model it was submitted to, or None for a job resumed by its id.
     """
 
     def __init__(

@@ -258,7 +258,7 @@ class JobCancelledError(RunComfyError):
 class WaitTimeoutError(RunComfyError, TimeoutError):
     """The deadline of a wait passed. The job was not cancelled and goes on.
 
-    ``error.job.result(timeout=600)`` waits on; in another process, ``client.job(error.request_id, …)`` does.
+    ``error.job.result(timeout=600)`` resumes the wait; in another process, ``client.job(error.request_id, …)`` does.
 
     Attributes:
         job: The job (a `Job` or an `AsyncJob`), or None after unpickling: a job cannot travel, its id can.

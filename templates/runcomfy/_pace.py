@@ -1,4 +1,4 @@
-"""When to look at a job next, and how long to wait after a failed read. All times are in seconds.
+"""When to poll a job next, and how long to wait after a failed read. All times are in seconds.
 
 How long a job will take is learned from the latest jobs of its model: until three have finished, the pauses grow with
 the age of the job alone; from then on they follow from a log-normal distribution of those durations.
@@ -13,18 +13,18 @@ from typing import NamedTuple
 
 _LONGEST = 5.0
 _SHORTEST = 0.1
-_LATEST_FIRST_LOOK = 10.0
+_LATEST_FIRST_POLL = 10.0
 """However long jobs take: one that fails does so early."""
 _REMEMBERED = 50
 _ENOUGH = 3
-_PRICE_OF_A_LOOK = 0.02
+_PRICE_OF_A_POLL = 0.02
 """How many seconds of waiting one request is worth: what the learned intervals balance."""
 _ASSUMED_SPREAD, _ASSUMED_WEIGHT = 0.5, 3
 """The spread of log durations before any is known, and how many durations this assumption counts for."""
 
 
 def cold_interval(age: float) -> float:
-    """Time between two looks at a job of `age`, while nothing is known of its model.
+    """Time between two polls of a job of `age`, while nothing is known of its model.
 
     Short at first and longer later, so that a fast job is not kept waiting and a slow one is not asked all the time.
 
@@ -41,12 +41,12 @@ class Expectation(NamedTuple):
     spread: float
 
     @property
-    def first_look(self) -> float:
+    def first_poll(self) -> float:
         """The age that all but about 1.4 % of the jobs reach."""
         return exp(self.mean - 2.2 * self.spread)
 
     def interval(self, age: float) -> float:
-        """Time between two looks at a job of `age`: short where it is likely to end, long where it is not.
+        """Time between two polls of a job of `age`: short where it is likely to end, long where it is not.
 
         With a chance of ending `hazard` per second, an interval costs half of itself in waiting and one request; the
         interval that makes the sum least is ``sqrt(2 * price / hazard)``.
@@ -57,7 +57,7 @@ class Expectation(NamedTuple):
             return cold_interval(age)
         surviving = erfc(z / sqrt(2)) / 2
         hazard = exp(-z * z / 2) / sqrt(2 * pi) / (self.spread * age) / surviving
-        return min(_LONGEST, max(_SHORTEST, sqrt(2 * _PRICE_OF_A_LOOK / hazard))) if hazard else _LONGEST
+        return min(_LONGEST, max(_SHORTEST, sqrt(2 * _PRICE_OF_A_POLL / hazard))) if hazard else _LONGEST
 
 
 class Durations:
@@ -82,14 +82,14 @@ class Durations:
 
 
 class Pace:
-    """When to look at one job during one wait; from what is seen it also tells how long the job took.
+    """When to poll one job during one wait; from what is seen it also tells how long the job took.
 
     Args:
         now: When the wait begins, on the monotonic clock, as every other time here.
         accepted_at: When the job was accepted; None for a job that was resumed by its id.
         fixed: The interval that the caller asked for, or None.
         expectation: What is known of the job's model, or None.
-        at_once: Whether the first look is not to wait until the job may have ended, since its states are wanted.
+        at_once: Whether the first poll is not to wait until the job may have ended, since its states are wanted.
     """
 
     def __init__(
@@ -108,37 +108,37 @@ class Pace:
         self._at_once = at_once
         self._planned = 0.0
         self._asked = 0.0
-        self._looked_at: float | None = None
+        self._polled_at: float | None = None
         self._unfinished_at = self._born
         self.duration: float | None = None
-        """How long the job took, in seconds; None until its end was seen, or where nobody looked near it."""
+        """How long the job took, in seconds; None until its end was seen, or where no poll came near it."""
 
     def pause(self, now: float) -> float:
-        """How long to pause before the next look, which is taken to follow."""
+        """How long to pause before the next poll, which is taken to follow."""
         self._planned = max(0.0, self._next(now))
         return self._planned
 
     def _next(self, now: float) -> float:
-        if self._looked_at is None:
+        if self._polled_at is None:
             if self._at_once or self._expectation is None:
                 return 0.0
-            return self._born + min(self._expectation.first_look, _LATEST_FIRST_LOOK) - now
+            return self._born + min(self._expectation.first_poll, _LATEST_FIRST_POLL) - now
         if self._fixed is not None:
             return max(self._asked, self._fixed)
         age = now - self._born
         interval = self._expectation.interval(age) if self._expectation else cold_interval(age)
-        return max(self._asked, _SHORTEST, interval - (now - self._looked_at))
+        return max(self._asked, _SHORTEST, interval - (now - self._polled_at))
 
-    def look(self, now: float) -> None:
-        """A look begins."""
-        self._looked_at = now
+    def poll(self, now: float) -> None:
+        """A poll begins."""
+        self._polled_at = now
 
     def answered(self, retry_after: float | None) -> None:
         """The server answered, and asked for a pause or not."""
         self._asked = retry_after or 0.0
 
     def saw(self, now: float, *, done: bool) -> None:
-        """A look showed whether the job has ended."""
+        """A poll showed whether the job has ended."""
         # A gap that nobody planned, such as an outage or a caller who came late, says nothing of the job.
         is_near = now - self._unfinished_at <= 2 * self._planned + 1
         if not done:
@@ -159,7 +159,7 @@ class Deadline:
         return self._end - monotonic()
 
     def cut(self, pause: float) -> float:
-        """A pause that ends before the deadline, with enough time for a last look."""
+        """A pause that ends before the deadline, with enough time for a last poll."""
         remaining = self.remaining()
         reserve = min(1.0, self.seconds / 10)
         return max(0.0, min(pause, remaining - reserve if remaining > reserve else remaining))

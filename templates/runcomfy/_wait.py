@@ -1,4 +1,4 @@
-"""Waiting for a job as flows: when to look, when it has ended, and how."""
+"""Waiting for a job as flows: when to poll, when it has ended, and how."""
 
 from collections.abc import Callable
 from time import monotonic
@@ -22,10 +22,10 @@ class Wait:
         job: What to wait for.
         owner: The `Job` that a `WaitTimeoutError` is to carry.
         seconds: How long the whole wait may take.
-        interval: The seconds between two looks, or None where the pace is to follow from the job's age and model.
+        interval: The seconds between two polls, or None where the pace is to follow from the job's age and model.
         accepted_at: When the job was accepted, on the monotonic clock; None for a job that was resumed by its id.
         durations: How long other jobs took; this one is added to it.
-        at_once: Whether the first look is not to wait until the job may have ended, since its states are wanted.
+        at_once: Whether the first poll is not to wait until the job may have ended, since its states are wanted.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Wait:
         return body if self._end(body) else None
 
     def _read(self, what: str) -> Flow[Answer]:
-        self._pace.look(monotonic())
+        self._pace.poll(monotonic())
         answer = yield from self._job.read(what, self._deadline, self._timed_out)
         self._pace.answered(answer.retry_after)
         return answer
@@ -110,7 +110,7 @@ class Wait:
         return self._seen is not None and end_of(self._seen.state) == "completed"
 
     def _pause(self) -> Flow[None]:
-        """Pause until the next look is due: now, if it is the first one and the model's durations are not known."""
+        """Pause until the next poll is due: now, if it is the first one and the model's durations are not known."""
         if pause := self._pace.pause(monotonic()):
             yield Pause(self._deadline.cut(pause))
 
