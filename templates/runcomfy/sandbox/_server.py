@@ -1,5 +1,6 @@
 """`Sandbox`: the application on a free port of this machine, in a thread of its own."""
 
+import os
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -112,7 +113,17 @@ class Sandbox:
         """
         if self._listener is not None:
             raise RuntimeError("the sandbox is running already")
-        self._listener = socket.create_server(("127.0.0.1", self._port))
+        # asyncio answers without delay only on a socket that is expressly one of TCP: else each answer takes 40 ms.
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        try:
+            if os.name == "posix":  # elsewhere, this would let a port be shared with another server
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("127.0.0.1", self._port))
+            listener.listen(4096)
+        except BaseException:
+            listener.close()
+            raise
+        self._listener = listener
         config = uvicorn.Config(
             application(self._state),
             http=protocol(self._state.transports),
