@@ -191,16 +191,16 @@ def test_a_result_that_is_not_ready_yet_is_waited_for(
     assert kind.settle(job.result()).image is not None
 
 
-@pytest.mark.parametrize("status", [400, 403, 410, 422])
+@pytest.mark.parametrize("status", [400, 403, 410, 422, 429, 503])
 def test_a_failed_job_stays_a_failed_job_whatever_its_result_answers(
     kind: Kind, sandbox: Sandbox, client: Any, status: int
 ) -> None:
     job = kind.settle(client.submit(REQUEST))
     sandbox.faults.append(Fault("status", 200, b'{"status": "failed", "error": "boom"}'))
-    sandbox.faults.append(Fault("result", status))
+    sandbox.faults.extend([Fault("result", status)] * 100)
 
     with pytest.raises(JobFailedError, match="boom"):
-        kind.settle(job.result())
+        kind.settle(job.result(timeout=0.5))
 
 
 @pytest.mark.parametrize("word", ["succeeded", "completed", "Success", "done", None])
@@ -421,7 +421,13 @@ def test_a_wait_ends_at_its_deadline_and_says_how_to_go_on(kind: Kind, stuck: Sa
     assert (travelled.request_id, travelled.job, str(travelled)) == (job.id, None, str(error))
 
 
-@pytest.mark.parametrize("wait", [{"timeout": 0}, {"timeout": "60"}, {"timeout": True}, {"on_update": 5}])
+async def never_awaited(status: Status) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    "wait", [{"timeout": 0}, {"timeout": "60"}, {"timeout": True}, {"on_update": 5}, {"on_update": never_awaited}]
+)
 def test_what_cannot_be_waited_with_is_refused_before_anything_is_paid(
     kind: Kind, sandbox: Sandbox, client: Any, wait: dict[str, Any]
 ) -> None:
@@ -441,6 +447,24 @@ def test_an_exception_of_the_callers_own_still_names_the_paid_job(kind: Kind, sa
     assert sandbox.accepted[0].id in caught.value.__notes__[0]
 
 
+def test_an_exception_with_a_request_id_of_its_own_keeps_it_and_names_the_job(
+    kind: Kind, sandbox: Sandbox, client: Any
+) -> None:
+    class Theirs(Exception):
+        request_id = None
+
+    def fail(status: Status) -> None:
+        error = Theirs("no")
+        vars(error)["request_id"] = "of another system"
+        raise error
+
+    with pytest.raises(Theirs) as caught:
+        kind.settle(client.run(REQUEST, on_update=fail))
+
+    assert vars(caught.value)["request_id"] == "of another system"
+    assert sandbox.accepted[0].id in caught.value.__notes__[0]
+
+
 def test_a_client_closed_during_a_wait_says_so(kind: Kind, stuck: Sandbox) -> None:
     client = kind.client(stuck)
     closing = []
@@ -448,7 +472,7 @@ def test_a_client_closed_during_a_wait_says_so(kind: Kind, stuck: Sandbox) -> No
     def close(status: Status) -> None:
         closing.append(asyncio.ensure_future(client.close()) if kind.is_async else client.close())
 
-    with pytest.raises(ConfigurationError, match="closed during the call") as caught:
+    with pytest.raises(ConfigurationError, match="this client is closed") as caught:
         kind.settle(client.run(REQUEST, on_update=close))
 
     assert caught.value.request_id == stuck.accepted[0].id

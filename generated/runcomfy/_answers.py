@@ -181,6 +181,11 @@ def has_url(value: Any, depth: int = 3) -> bool:
     if isinstance(value, dict | list):
         parts = value.values() if isinstance(value, dict) else value
         return depth > 0 and any(has_url(part, depth - 1) for part in parts)
+    return is_url(value)
+
+
+def is_url(value: Any) -> bool:
+    """Whether a value is the address of a file."""
     return isinstance(value, str) and value.startswith(("https:", "http:", "data:"))
 
 

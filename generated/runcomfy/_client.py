@@ -3,7 +3,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
@@ -48,6 +48,7 @@ class Client(ClientBase):
             APIStatusError: the API refused; no job was accepted.
             SubmissionOutcomeUnknown: no answer told whether a job was accepted; look at your request history before
                 you call again.
+            ConfigurationError: the client is closed, or its proxy or certificates cannot be used.
         """
         return self._submitted(submission(request, arguments), None, lambda job: job)
 
@@ -94,7 +95,7 @@ class Client(ClientBase):
         Raises:
             RunComfyError: whatever `submit` and `Job.result` raise.
         """
-        self._check_wait(timeout, on_update)
+        self._wait_seconds(timeout, on_update)
         return self._submitted(
             submission(request, arguments),
             cancel_on_interrupt,
@@ -111,6 +112,10 @@ class Client(ClientBase):
         Args:
             request_id: `Job.id`, or the ``request_id`` that an error carries.
             output: How to read its result, such as ``edit.Output``.
+
+        Raises:
+            InputValidationError: `request_id` cannot be an id.
+            TypeError: `output` is no `Output` class.
         """
         return Job(self, request_id, output)
 
@@ -138,11 +143,12 @@ class Client(ClientBase):
         except BaseException as interruption:
             if interruption is not work.error:
                 request_id, cancel = work.settled(attempt.withdraw()), self._cancels(cancel_on_interrupt)
-                self._drive(interrupted(interruption, attempt, request_id, work.error, timeout, cancel=cancel))
+                with suppress(KeyboardInterrupt):  # the first one is raised
+                    self._drive(interrupted(interruption, attempt, request_id, work.error, timeout, cancel=cancel))
             raise
 
     def _drive(self, flow: Flow[T]) -> T:
-        return drive(flow, self._connected().send)
+        return drive(flow, lambda request: self._connected().send(request))
 
     def _connected(self) -> "Http":
         """The connections of this process: a forked child must not use those of its parent."""
@@ -164,16 +170,7 @@ class Job(JobBase[OutT]):
         model_id: The model it was submitted to, or None for a job resumed by its id.
     """
 
-    def __init__(
-        self,
-        client: Client,
-        request_id: str,
-        output: type[OutT],
-        model_id: str | None = None,
-        accepted_at: float | None = None,
-    ) -> None:
-        super().__init__(client, request_id, output, model_id, accepted_at)
-        self._client = client
+    _client: Client
 
     def status(self) -> Status:
         """Read the job's state now.
@@ -181,6 +178,8 @@ class Job(JobBase[OutT]):
         Raises:
             APIStatusError: the API refused; `NotFoundError` where it does not know the job (any more).
             APIConnectionError: no answer came within one request timeout, repetitions included.
+            ResponseMismatchError: the API answered about another request or model.
+            ConfigurationError: the client is closed.
         """
         return self._client._drive(self._flows.status())
 
@@ -192,6 +191,9 @@ class Job(JobBase[OutT]):
 
         Raises:
             WaitTimeoutError: the deadline passed; the job goes on.
+            APIStatusError: the API refused to tell.
+            ResponseMismatchError: the API answered about another request or model.
+            ConfigurationError: the client is closed, or `timeout` is no number of seconds above zero.
         """
         return self._updates(self._wait(timeout, at_once=True))
 
@@ -224,6 +226,7 @@ class Job(JobBase[OutT]):
             WaitTimeoutError: the deadline passed; the job goes on, and ``error.job.result()`` resumes the wait.
             APIStatusError: the API refused to tell.
             ResponseMismatchError: the API answered about another request or model.
+            ConfigurationError: the client is closed, or `timeout` is no number of seconds above zero.
         """
         with self._guarded(cancel_on_interrupt):
             wait = self._wait(timeout, on_update)
@@ -238,6 +241,8 @@ class Job(JobBase[OutT]):
         Raises:
             APIStatusError: the API refused.
             APIConnectionError: no answer came within one request timeout, repetitions included.
+            ResponseMismatchError: the API answered about another request or model.
+            ConfigurationError: the client is closed.
         """
         return self._client._drive(self._flows.cancel())
 
@@ -251,5 +256,6 @@ class Job(JobBase[OutT]):
             raise
         except BaseException as error:
             cancel = self._client._cancels(cancel_on_interrupt) and not isinstance(error, Exception)
-            self._client._drive(self._flows.leave(error, cancel=cancel))
+            with suppress(KeyboardInterrupt):  # the first one is raised
+                self._client._drive(self._flows.leave(error, cancel=cancel))
             raise

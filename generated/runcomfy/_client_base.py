@@ -4,6 +4,7 @@
 import os
 import ssl
 from collections.abc import Mapping
+from inspect import iscoroutinefunction
 from typing import Any, Generic, NamedTuple, NoReturn
 
 from ._answers import is_request_id
@@ -85,12 +86,11 @@ class ClientBase:
         self._durations = Durations()
         self._connections: dict[Any, Any] = {}  # by process, or by event loop
 
-    def _check_wait(self, timeout: float | None, on_update: object) -> None:
-        """Refuse what cannot be waited with, before anything is paid."""
-        if timeout is not None:
-            positive("timeout", timeout)
-        if on_update is not None and not callable(on_update):
-            raise TypeError(f"on_update: {on_update!r} cannot be called")
+    def _wait_seconds(self, timeout: float | None, on_update: object) -> float:
+        """How long to wait; what cannot be waited with is refused, for which a call asks before anything is paid."""
+        if on_update is not None and (not callable(on_update) or iscoroutinefunction(on_update)):
+            raise TypeError(f"on_update: {on_update!r} is no plain function")
+        return self._settings.wait_timeout if timeout is None else positive("timeout", timeout)
 
     def _cancels(self, cancel_on_interrupt: bool | None) -> bool:
         return self._settings.cancel_on_interrupt if cancel_on_interrupt is None else cancel_on_interrupt
@@ -113,6 +113,7 @@ class JobBase(Generic[OutT]):
 
     id: str
     model_id: str | None
+    _client: ClientBase
 
     def __init__(
         self,
@@ -130,15 +131,14 @@ class JobBase(Generic[OutT]):
         self.model_id = model_id
         self._accepted_at = accepted_at
         self._output: type[OutT] = output
-        self._owner = client
+        self._client = client
         self._flows = JobFlows(request_id, model_id, client._settings.timeout)
 
     def _wait(self, timeout: float | None, on_update: object = None, *, at_once: bool = False) -> Wait:
-        client, settings = self._owner, self._owner._settings
-        client._check_wait(timeout, on_update)
-        seconds = settings.wait_timeout if timeout is None else positive("timeout", timeout)
-        accepted_at, at_once = self._accepted_at, at_once or on_update is not None
-        return Wait(self._flows, self, seconds, settings.poll_interval, accepted_at, client._durations, at_once=at_once)
+        client = self._client
+        seconds, interval = client._wait_seconds(timeout, on_update), client._settings.poll_interval
+        at_once = at_once or on_update is not None
+        return Wait(self._flows, self, seconds, interval, self._accepted_at, client._durations, at_once=at_once)
 
     def __repr__(self) -> str:
         model = f", model_id={self.model_id!r}" if self.model_id else ""

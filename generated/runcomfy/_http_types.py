@@ -8,16 +8,18 @@ async client each drive the same flows with a loop of their own, so every decisi
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
+from time import time
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
 class Once:
-    """Whether a request that must not be sent twice has been sent, and whether it may still be."""
+    """Whether and when a request that must not be sent twice was sent, and whether it may still be."""
 
     def __init__(self) -> None:
         self.sent = False
+        self.sent_at = 0.0
         self.withdrawn = False
 
     def leave(self) -> None:
@@ -26,6 +28,7 @@ class Once:
         Raises:
             TransportFailure: the request was withdrawn meanwhile.
         """
+        self.sent_at = time()
         self.sent = True  # before the look at withdrawn: whoever withdraws it looks in the opposite order
         if self.withdrawn:
             self.sent = False

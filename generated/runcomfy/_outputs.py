@@ -19,7 +19,7 @@ from pydantic import (
     field_validator,
 )
 
-from ._answers import output_in
+from ._answers import is_url, output_in
 
 # One picture may come as "image" or as a list "images" of one, whatever the model.
 _PAIRS = (("image", "images"), ("video", "videos"), ("audio", "audios"))
@@ -114,8 +114,7 @@ def _url(item: Any) -> Any:
 
 
 def _with_url(item: Any) -> Any:
-    is_url = isinstance(item, str) and item.startswith(("https:", "http:", "data:"))
-    return {"url": item} if is_url else item
+    return {"url": item} if is_url(item) else item
 
 
 def _clean(value: Any) -> Any:

@@ -159,6 +159,10 @@ class Deadline:
         """Seconds until the end; below zero after it."""
         return self._end - monotonic()
 
+    def within(self, seconds: float) -> "Deadline":
+        """The end of a part of it."""
+        return Deadline(min(seconds, self.remaining()))
+
     def cut(self, pause: float) -> float:
         """A pause that ends before the deadline, with enough time for a last poll."""
         remaining = self.remaining()

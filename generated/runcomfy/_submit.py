@@ -5,7 +5,6 @@ import atexit
 import logging
 import os
 from hashlib import sha256
-from time import time
 from urllib.parse import quote
 
 from . import _answers
@@ -30,22 +29,23 @@ _in_flight: set["Attempt"] = set()
 
 def submit(attempt: "Attempt", timeout: float) -> Flow[str]:
     """Send one submit, exactly once, and return the id of the accepted job."""
-    _in_flight.add(attempt)
+    _in_flight.add(attempt)  # until it is known what became of it
     try:
         request = Request("POST", model_path(attempt.model_id), timeout, attempt.payload, attempt.once)
         response = yield from exchange(request)
     except TransportFailure as failure:
-        raise attempt.failed(failure) from failure
-    finally:
         _in_flight.discard(attempt)
+        raise attempt.failed(failure) from failure
+    _in_flight.discard(attempt)
     return attempt.request_id(_answers.read(response))
 
 
 @atexit.register
 def _tell_what_is_in_flight() -> None:
     """A program may end, or its event loop stop for ever, while a submit waits for its answer."""
-    for attempt in [attempt for attempt in _in_flight if attempt.process == os.getpid() and attempt.once.sent]:
-        logger.warning("the program ended; %s", attempt.unknown("no answer came"))
+    for attempt in list(_in_flight):
+        if attempt.once.sent and attempt.process == os.getpid():  # a forked child has its parent's, too
+            logger.warning("the program ended; %s", attempt.unknown("no answer came"))
 
 
 def interrupted(
@@ -92,14 +92,13 @@ def model_path(model_id: str) -> str:
 
 
 class Attempt:
-    """One submit that is tried now."""
+    """One submit."""
 
     def __init__(self, model_id: str, payload: bytes) -> None:
         self.model_id = model_id
         self.payload = payload
         self.once = Once()
         self.process = os.getpid()
-        self._submitted_at = time()
 
     def withdraw(self) -> float:
         """Let nothing be sent that was not yet; how many seconds to wait for the answer to what was."""
@@ -132,7 +131,7 @@ class Attempt:
             model_id=self.model_id,
             request_id=request_id,
             payload_sha256=sha256(self.payload).hexdigest(),
-            submitted_at=self._submitted_at,
+            submitted_at=self.once.sent_at,
             status_code=answer.http_status if answer else None,
             body=answer.body if answer else None,
         )

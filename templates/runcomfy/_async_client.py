@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from ._client_base import ClientBase, JobBase, Submission, submission
-from ._drive import AsyncShielded, drive_async
+from ._drive import AsyncShielded, drive_async, undisturbed
 from ._errors import ConfigurationError, RunComfyError
 from ._http_types import Flow
 from ._inputs import Input, OutT
@@ -25,7 +25,8 @@ T = TypeVar("T")
 class AsyncClient(ClientBase):
     """Async client of the RunComfy Model API.
 
-    One client serves any number of tasks of one event loop. Close it, or use it in an ``async with`` block.
+    One client serves any number of tasks of one event loop; of their requests, 128 are on their way at once and the
+    others wait for their turn. Close it, or use it in an ``async with`` block.
     """
 
     _closed = False
@@ -70,7 +71,7 @@ class AsyncClient(ClientBase):
         cancel_on_interrupt: bool | None = None,
     ) -> Any:
         """Submit a job, wait for it, and return its output. As `Client.run`."""
-        self._check_wait(timeout, on_update)
+        self._wait_seconds(timeout, on_update)
         job = await self._submitted(submission(request, arguments), cancel_on_interrupt)
         return await job.result(timeout, on_update, cancel_on_interrupt=cancel_on_interrupt)
 
@@ -103,12 +104,13 @@ class AsyncClient(ClientBase):
             request_id = await work.result()
         except asyncio.CancelledError as interruption:
             known, cancel = await work.settled(attempt.withdraw()), self._cancels(cancel_on_interrupt)
-            await self._drive(interrupted(interruption, attempt, known, work.error, timeout, cancel=cancel))
+            with undisturbed(), suppress(asyncio.CancelledError):  # the first one is raised
+                await self._drive(interrupted(interruption, attempt, known, work.error, timeout, cancel=cancel))
             raise
         return AsyncJob(self, request_id, submission.output, submission.model_id, monotonic())
 
     async def _drive(self, flow: Flow[T]) -> T:
-        return await drive_async(flow, self._connected().send)
+        return await drive_async(flow, lambda request: self._connected().send(request))
 
     def _connected(self) -> "AsyncHttp":
         """The connections, which belong to the event loop that they were opened in."""
@@ -133,16 +135,7 @@ class AsyncJob(JobBase[OutT]):
         model_id: The model it was submitted to, or None for a job resumed by its id.
     """
 
-    def __init__(
-        self,
-        client: AsyncClient,
-        request_id: str,
-        output: type[OutT],
-        model_id: str | None = None,
-        accepted_at: float | None = None,
-    ) -> None:
-        super().__init__(client, request_id, output, model_id, accepted_at)
-        self._client = client
+    _client: AsyncClient
 
     async def status(self) -> Status:
         """Read the job's state now. As `Job.status`."""
@@ -191,5 +184,6 @@ class AsyncJob(JobBase[OutT]):
             raise
         except BaseException as error:
             cancel = self._client._cancels(cancel_on_interrupt) and not isinstance(error, Exception)
-            await self._client._drive(self._flows.leave(error, cancel=cancel))
+            with undisturbed(), suppress(asyncio.CancelledError):  # the first one is raised
+                await self._client._drive(self._flows.leave(error, cancel=cancel))
             raise

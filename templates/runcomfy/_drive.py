@@ -7,7 +7,8 @@ became of it can still be told.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
+from contextvars import copy_context
 from threading import Event, Thread, current_thread, main_thread
 from time import monotonic, sleep
 from typing import Any, Generic, TypeVar
@@ -71,6 +72,7 @@ class Shielded(Generic[T]):
 
     def __init__(self, work: Callable[[], T]) -> None:
         self._to_do = [work]
+        self._started = False
         self._done = Event()
         self._value: T | None = None
         self.error: BaseException | None = None
@@ -80,10 +82,12 @@ class Shielded(Generic[T]):
         """Do the work and return what it returns, or raise what it raises, or else what interrupts the waiting."""
         if current_thread() is main_thread():  # the only one that Ctrl-C reaches
             with suppress(RuntimeError):  # there may be no more threads, or no more time for one
-                Thread(target=self._do, name="runcomfy-submit", daemon=True).start()
-                self._wait()
-        self._do()
-        self._wait()
+                Thread(target=copy_context().run, args=[self._do], name="runcomfy-submit", daemon=True).start()
+                self._started = True
+        if not self._started:
+            self._do()
+        while not self._done.wait(0.2):  # some systems deliver Ctrl-C only between waits
+            pass
         if self.error is not None:
             raise self.error
         return self._value  # type: ignore[return-value]  # there is one where there is no error
@@ -93,10 +97,6 @@ class Shielded(Generic[T]):
         with suppress(BaseException):  # interrupted again: do not wait any longer
             self._done.wait(seconds)
         return self._value
-
-    def _wait(self) -> None:
-        while not self._done.wait(0.2):  # some systems deliver Ctrl-C only between waits
-            pass
 
     def _do(self) -> None:
         try:
@@ -129,10 +129,17 @@ class AsyncShielded(Generic[T]):
 
     async def settled(self, seconds: float) -> T | None:
         """As `Shielded.settled`; what is not done by then is cancelled."""
-        with suppress(asyncio.CancelledError):
+        with undisturbed(), suppress(asyncio.CancelledError):
             await asyncio.wait({self._task}, timeout=seconds)
         if not self._task.done():
             self._task.cancel()
-            with suppress(asyncio.CancelledError):
+            with undisturbed(), suppress(asyncio.CancelledError):
                 await asyncio.wait({self._task}, timeout=1.0)  # until its connection is closed
         return None if not self._task.done() or self._task.cancelled() or self.error else self._task.result()
+
+
+def undisturbed() -> AbstractContextManager[object]:
+    """Keep frameworks on anyio, such as Starlette, from cancelling again what follows their first cancellation."""
+    from anyio import CancelScope  # it comes with httpx, which is loaded by now
+
+    return CancelScope(shield=True)

@@ -106,7 +106,7 @@ class SubmissionOutcomeUnknown(RunComfyError):
 
     Attributes:
         payload_sha256: SHA-256 of the request body as sent, in hexadecimal.
-        submitted_at: When it was sent, in seconds since the epoch.
+        submitted_at: When the first byte of it was sent, in seconds since the epoch.
         status_code: HTTP status of the answer, or None where there was none.
         body: The body of the answer as received, or None where there was none.
     """

@@ -1,14 +1,15 @@
 """The only module that knows httpx: sends one `Request`, gives one `Response` or raises a `TransportFailure`.
 
 Nothing here decides: no retry, no redirect, no reading of what an answer means. What it does promise: an exchange
-ends within the request's timeout whatever the server does, a failure says whether a byte of the request may have
-left, and no traceback leads to the token.
+ends within the request's timeout whatever the server does (in the sync client, the system's look-up of a host's name
+comes on top), a failure says whether a byte of the request may have left, and no traceback leads to the token.
 """
 
 import asyncio
 import ssl
+import sys
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from functools import partial
 from importlib.util import find_spec
@@ -34,9 +35,8 @@ ErrorT = TypeVar("ErrorT", bound=BaseException)
 
 _CLOSED = "this client was closed during the call"
 _CHUNK = 16 * 1024
-_POOLS = 32
-_LIMITS = httpx.Limits(max_connections=4, max_keepalive_connections=4)
-"""Of each of the async client's pools."""
+_POOLS, _PER_POOL = 32, 4
+"""How many pools an async client has, and how many connections each."""
 
 _deadline: ContextVar[float] = ContextVar("deadline", default=inf)
 """When the exchange that runs in this thread has to end, on the monotonic clock."""
@@ -58,14 +58,14 @@ class Http:
             TransportFailure: no usable answer came in time.
             ConfigurationError: the client was closed meanwhile.
         """
-        once = request.once or Once()
+        once, handled = request.once or Once(), sys.exception()
         reset = _deadline.set(monotonic() + request.timeout)
         try:
             return _response(self._client.request(**_arguments(self._settings, request, _watch(once))), self._settings)
         except Exception as error:
-            raise _failure(error, request, once, closed=self._client.is_closed) from _bare(error)
+            raise _failure(error, request, once, closed=self._client.is_closed) from _bare(error, handled)
         except BaseException as interruption:
-            _bare(interruption)
+            _bare(interruption, handled)
             raise
         finally:
             _deadline.reset(reset)
@@ -88,43 +88,58 @@ class AsyncHttp:
         with _configuring(settings):
             self._new_pool = partial(_Pool, _certificates(settings), _proxy(settings), _options(settings))
             self._pools = [self._new_pool() for _ in range(_POOLS)]
+        self._retired: set[_Pool] = set()
+        self._turns = asyncio.Semaphore(_POOLS * _PER_POOL)
         self._closed = False
 
     async def send(self, request: Request) -> Response:
-        """As `Http.send`."""
-        if self._closed:
-            raise ConfigurationError(_CLOSED)
-        once = request.once or Once()
-        pool = min(self._pools, key=_Pool.load)
-        pool.exchanges += 1
+        """As `Http.send`. Beyond a number of exchanges at once, the next ones wait for their turn."""
+        if request.once is None:  # what waits for its turn within its timeout
+            return await self._exchange(request, Once(), self._turns)
+        async with self._turns:  # a submit that waited would have less time for its answer, and be unknown
+            return await self._exchange(request, request.once, nullcontext())
+
+    async def _exchange(self, request: Request, once: Once, turn: AbstractAsyncContextManager[None]) -> Response:
+        handled = sys.exception()
+        pool: _Pool | None = None
         try:
-            arguments = _arguments(self._settings, request, _watch_async(once))
-            async with asyncio.timeout(request.timeout if request.timeout <= TIMEOUT_MAX else None):
+            async with asyncio.timeout(request.timeout if request.timeout <= TIMEOUT_MAX else None), turn:
+                if self._closed:
+                    raise ConfigurationError(_CLOSED)
+                pool = min(self._pools, key=_Pool.load)
+                pool.exchanges += 1
+                arguments = _arguments(self._settings, request, _watch_async(once))
                 return _response(await pool.client.request(**arguments), self._settings)
+        except ConfigurationError:
+            raise
         except (asyncio.CancelledError, TimeoutError) as error:
-            # httpcore loses count of its connections when it is cancelled, until the pool is full of dead ones.
-            self._retire(pool)
+            if pool is not None:
+                # httpcore loses count of its connections when it is cancelled, until the pool is full of dead ones.
+                self._retire(pool)
             if isinstance(error, TimeoutError):
-                raise _failure(error, request, once, closed=self._closed) from _bare(error)
-            _bare(error)
+                raise _failure(error, request, once, closed=self._closed) from _bare(error, handled)
+            _bare(error, handled)
             raise
         except Exception as error:
-            raise _failure(error, request, once, closed=self._closed) from _bare(error)
+            raise _failure(error, request, once, closed=self._closed) from _bare(error, handled)
         finally:
-            pool.exchanges -= 1
-            if not pool.exchanges and (pool.retired or self._closed):  # it may have opened one more connection
-                await pool.close()
+            if pool is not None:
+                pool.exchanges -= 1
+                if not pool.exchanges and (pool.retired or self._closed):  # it may have opened one more connection
+                    self._retired.discard(pool)
+                    await pool.close()
 
     def _retire(self, pool: "_Pool") -> None:
         """Let a pool end the exchanges that it has, and put a new one in its place."""
         if not pool.retired:
             pool.retired = True
+            self._retired.add(pool)
             self._pools[self._pools.index(pool)] = self._new_pool()
 
     async def close(self) -> None:
         """Close all connections."""
         self._closed = True
-        for pool in self._pools:
+        for pool in [*self._pools, *self._retired]:
             await pool.close()
 
 
@@ -134,7 +149,8 @@ class _Pool:
     def __init__(self, certificates: ssl.SSLContext, proxy: httpx.Proxy | None, options: dict[str, Any]) -> None:
         self.exchanges = 0
         self.retired = False
-        self._transport = httpx.AsyncHTTPTransport(verify=certificates, proxy=proxy, limits=_LIMITS)
+        limits = httpx.Limits(max_connections=_PER_POOL, max_keepalive_connections=_PER_POOL)
+        self._transport = httpx.AsyncHTTPTransport(verify=certificates, proxy=proxy, limits=limits)
         self.client = httpx.AsyncClient(transport=self._transport, **options)
 
     def load(self) -> int:
@@ -211,11 +227,14 @@ def _failure(error: Exception, request: Request, once: Once, *, closed: bool) ->
     return TransportFailure(f"{type(error).__name__}: {text}".removesuffix(": "), sent=once.sent)
 
 
-def _bare(error: ErrorT) -> ErrorT:
-    """An exception without the frames that it and its causes came through: their variables hold the token."""
+def _bare(error: ErrorT, handled: BaseException | None) -> ErrorT:
+    """An exception without the frames that it and its causes came through: their variables hold the token.
+
+    What the caller `handled` before the exchange began keeps its own.
+    """
     found: list[BaseException | None] = [error]
     for link in found:
-        if link is not None and link.__traceback__ is not None:
+        if link is not None and link is not handled and link.__traceback__ is not None:
             link.__traceback__ = None
             found += [link.__cause__, link.__context__]
     return error

@@ -75,20 +75,21 @@ class JobFlows:
 
         An exception that was told already is left alone.
         """
-        if "request_id" in vars(interruption):
+        if vars(interruption).get("request_id") == self.request_id:
             return
+        vars(interruption).setdefault("request_id", self.request_id)
         resumes = f": client.job({self.request_id!r}, …).result() resumes the wait"
-        end = f"goes on{resumes}"
-        if cancel:
-            try:
+        end = f"may not be cancelled{resumes}" if cancel else f"goes on{resumes}"
+        try:
+            if cancel:
                 cancelled = yield from self.cancel(_CANCELLING)
                 end = "was cancelled" if cancelled else f"could no longer be cancelled and goes on{resumes}"
-            except RunComfyError as error:
-                end = f"may not be cancelled ({error}){resumes}"
-        text = f"interrupted; request {self.request_id} was accepted and {end}"
-        vars(interruption)["request_id"] = self.request_id
-        interruption.add_note(text)
-        logger.warning("%s", text)
+        except RunComfyError as error:
+            end = f"may not be cancelled ({error}){resumes}"
+        finally:  # a second interruption does not keep the first from being told
+            text = f"interrupted; request {self.request_id} was accepted and {end}"
+            interruption.add_note(text)
+            logger.warning("%s", text)
 
     def _repeated(
         self, request: Request, doing: str, deadline: Deadline, at_deadline: AtDeadline | None = None

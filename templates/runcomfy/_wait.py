@@ -12,6 +12,8 @@ from ._pace import Deadline, Durations, Pace
 from ._requests import JobFlows
 from ._status import End, Status, end_of, is_unfinished, status_from
 
+_FOR_A_REASON = 5.0
+
 
 class Wait:
     """One wait for one job, bounded by one deadline.
@@ -51,7 +53,7 @@ class Wait:
         """The next status that differs from the last one seen; None once the job has ended."""
         while self._seen is None or not self._seen.done:
             yield from self._pause()
-            answer = yield from self._read("status")
+            answer = yield from self._read("status", self._deadline)
             status = status_from(answer.fields)
             self._pace.saw(monotonic(), done=status.done)
             if status != self._seen:
@@ -81,9 +83,13 @@ class Wait:
         return body
 
     def _result(self) -> Flow[dict[str, Any] | None]:
-        """The result body once it tells an end; None while there is none."""
+        """The result body once it tells an end; None while there is none.
+
+        Of a job that did not succeed, it can tell the reason and no more: it is not asked for long.
+        """
+        deadline = self._deadline if self._succeeded() else self._deadline.within(_FOR_A_REASON)
         try:
-            answer = yield from self._read("result")
+            answer = yield from self._read("result", deadline)
         except APIStatusError as error:
             self._pace.answered(error.retry_after)
             if error.code == _answers.NOT_READY or not self._succeeded():
@@ -94,9 +100,9 @@ class Wait:
             body = {"output": answer.value}  # the output itself, as some vendors send it
         return body if self._end(body) else None
 
-    def _read(self, what: str) -> Flow[Answer]:
+    def _read(self, what: str, deadline: Deadline) -> Flow[Answer]:
         self._pace.poll(monotonic())
-        answer = yield from self._job.read(what, self._deadline, self._timed_out)
+        answer = yield from self._job.read(what, deadline, self._late)
         self._pace.answered(answer.retry_after)
         return answer
 
@@ -114,7 +120,10 @@ class Wait:
         if pause := self._pace.pause(monotonic()):
             yield Pause(self._deadline.cut(pause))
 
-    def _timed_out(self, cause: RunComfyError | None = None) -> WaitTimeoutError:
+    def _late(self, cause: RunComfyError | None) -> RunComfyError:
+        """What is known at the deadline."""
+        if self._seen is not None and self._seen.state in ("failed", "cancelled"):
+            return self._unsuccessful(end_of(self._seen.state), self._seen.raw)
         state = self._seen.state if self._seen else None
         seen = f"last state: {state}" if state else "its state could not be read"
         error = WaitTimeoutError(
