@@ -19,6 +19,7 @@ from runcomfy import (
     RateLimitError,
     SubmissionOutcomeUnknown,
     UnprocessableEntityError,
+    WaitTimeoutError,
 )
 from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
 from runcomfy.sandbox import Fault, Sandbox
@@ -247,6 +248,46 @@ def test_a_read_that_gets_no_answer_says_that_the_job_goes_on(kind: Kind) -> Non
         kind.settle(client.job("r1").status())
 
     assert caught.value.request_id == "r1"
+
+
+def test_a_refused_submit_says_that_nothing_was_paid_and_how_long_to_wait(
+    kind: Kind, sandbox: Sandbox, client: Any
+) -> None:
+    sandbox.faults.append(Fault("submit", 429, b'{"message": "busy"}', {"Retry-After": "7"}))
+
+    with pytest.raises(RateLimitError, match=r"no job was accepted: HTTP 429: busy .*asks to wait 7 s") as caught:
+        kind.settle(client.submit(REQUEST))
+
+    assert caught.value.retry_after == 7.0
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"error": {"code": 402001, "message": "no money"}}', "HTTP 402: no money"),
+        (b'{"reason": ["no money"]}', 'HTTP 402: {"reason": ["no money"]}'),
+    ],
+)
+def test_the_words_of_an_error_are_found_wherever_they_stand(
+    kind: Kind, sandbox: Sandbox, client: Any, body: bytes, words: str
+) -> None:
+    sandbox.faults.append(Fault("submit", 402, body))
+
+    with pytest.raises(InsufficientBalanceError) as caught:
+        kind.settle(client.submit(REQUEST))
+
+    assert words in str(caught.value)
+
+
+def test_a_wait_that_never_got_an_answer_says_why_and_claims_nothing(kind: Kind) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    client = kind.client(base_url=f"http://127.0.0.1:{port}", token="t")
+
+    with pytest.raises(WaitTimeoutError, match=r"its state could not be read.*(refused|attempts failed)") as caught:
+        kind.settle(client.job("r1").result(timeout=0.2))
+
+    assert "goes on" not in str(caught.value)
 
 
 def test_a_balance_too_low_is_refused(kind: Kind, sandbox: Sandbox, client: Any) -> None:

@@ -248,13 +248,16 @@ def test_what_holds_no_output_is_no_result_yet(kind: Kind, sandbox: Sandbox, cli
     assert kind.settle(job.result()).raw["status"] == "succeeded"
 
 
-def test_a_success_without_an_output_keeps_its_body(kind: Kind, sandbox: Sandbox, client: Any) -> None:
+def test_a_success_without_an_output_keeps_its_body_and_is_told_in_the_log(
+    kind: Kind, sandbox: Sandbox, client: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     job = kind.settle(client.submit(REQUEST))
     sandbox.faults.append(Fault("result", 200, b'{"status": "succeeded", "output": {}, "note": 1}'))
 
     output = kind.settle(job.result())
 
     assert (output.image, output.raw["note"]) == (None, 1)
+    assert f"request {job.id} succeeded without an output" in caplog.text
 
 
 def test_a_result_nested_beyond_measure_keeps_its_body(kind: Kind, sandbox: Sandbox, client: Any) -> None:

@@ -101,6 +101,31 @@ def test_an_answer_may_be_a_redirect(sandbox: Sandbox) -> None:
     assert (answer.status_code, answer.headers["location"]) == (307, "https://elsewhere.example/")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"endpoint": "sbmit"}, "endpoint='sbmit'"),
+        ({"status": "500"}, "status='500'"),
+        ({"status": 99}, "status=99"),
+        ({"body": "text"}, "body='text'"),
+        ({"headers": {"Retry-After": 1}}, "headers="),
+        ({"drop": "all"}, "drop='all'"),
+        ({"delay": -1}, "delay=-1"),
+        ({"drip": "1"}, "drip='1'"),
+        ({"status": 500, "changes": {"status": "x"}}, "changes="),
+    ],
+)
+def test_a_fault_that_does_not_exist_is_refused(arguments: dict[str, Any], named: str) -> None:
+    with pytest.raises(ValueError, match=f"no such fault: {named}"):
+        Fault(**{"endpoint": "submit", **arguments})
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.1, float("nan")])
+def test_a_rate_of_faults_is_between_none_and_all(sandbox: Sandbox, rate: float) -> None:
+    with pytest.raises(ValueError, match="is not between 0 and 1"):
+        sandbox.faults.at_random(rate, seed=1)
+
+
 def test_faults_at_random_are_the_same_for_the_same_seed(sandbox: Sandbox) -> None:
     def outcomes(seed: int) -> list[Any]:
         sandbox.reset()
@@ -155,9 +180,8 @@ def test_a_sandbox_gives_the_answers_of_the_other_sources_where_it_is_asked_to()
 
 
 def test_a_low_balance_is_refused_with_the_status_that_is_asked_for() -> None:
-    with Sandbox(variant=Variant(low_balance=400)) as sandbox:
-        sandbox._state.balance = -1.0
-
+    with Sandbox(variant=Variant(low_balance=400), balance=-1.0) as sandbox:
+        assert sandbox.balance == -1.0
         answer = call(sandbox, "POST", MODEL, json=BODY)
         assert (answer.status_code, answer.json()["error_code"]) == (400, 400002)
 

@@ -92,6 +92,10 @@ def resolve(
     verify: bool | ssl.SSLContext | str | os.PathLike[str],
 ) -> Settings:
     """Settle every setting, or raise a `ConfigurationError` that says which one is wrong and why."""
+    if headers is not None and not isinstance(headers, Mapping):
+        raise ConfigurationError(f"headers: {headers!r} is no dict of names and values")
+    if not isinstance(cancel_on_interrupt, bool):
+        raise ConfigurationError(f"cancel_on_interrupt: {cancel_on_interrupt!r} is neither True nor False")
     extra = dict(headers or {})
     for name, value in extra.items():
         if not (isinstance(name, str) and _HEADER_NAME.fullmatch(name) and _is_header_value(value)):
@@ -106,7 +110,7 @@ def resolve(
         timeout=positive("timeout", timeout),
         wait_timeout=positive("wait_timeout", wait_timeout),
         poll_interval=poll_interval,
-        cancel_on_interrupt=bool(cancel_on_interrupt),
+        cancel_on_interrupt=cancel_on_interrupt,
         headers=extra,
         proxy=_proxy(proxy),
         verify=verify if isinstance(verify, bool | ssl.SSLContext) else _bundle(verify),
@@ -142,8 +146,8 @@ def _bundle(path: str | os.PathLike[str]) -> Path:
         bundle = Path(path)
     except TypeError:
         raise ConfigurationError(f"verify: {path!r} is neither a bool, an SSL context nor a path") from None
-    if not bundle.exists():
-        raise ConfigurationError(f"verify: there is no file or folder {str(bundle)!r}")
+    if path == "" or not bundle.exists():
+        raise ConfigurationError(f"verify: there is no file or folder {os.fspath(path)!r}")
     return bundle
 
 

@@ -107,7 +107,7 @@ class Attempt:
     def request_id(self, answer: Answer) -> str:
         """The id of the accepted job, or the error that says what is known."""
         if answer.is_refusal:
-            doing = f"submit to {self.model_id}"
+            doing = f"submit to {self.model_id}: no job was accepted"
             raise _answers.status_error(answer, doing, model_id=self.model_id, request_id=answer.request_id)
         if not answer.is_success or answer.request_id is None:
             raise self.unknown(f"the answer does not tell ({answer})", answer)
@@ -117,8 +117,10 @@ class Attempt:
         """The error for a submit without an answer."""
         if failure.sent:
             return self.unknown(f"no answer came ({failure})")
+        advice = " If its certificate is to be trusted, see verify=." if "CERTIFICATE_VERIFY" in str(failure) else ""
         return APIConnectionError(
-            f"submit to {self.model_id}: {failure}. Nothing was sent; it is safe to call again.", model_id=self.model_id
+            f"submit to {self.model_id}: {failure}. Nothing was sent; it is safe to call again.{advice}",
+            model_id=self.model_id,
         )
 
     def unknown(self, reason: str, answer: Answer | None = None) -> SubmissionOutcomeUnknown:

@@ -44,10 +44,9 @@ _ENVELOPE = frozenset(
 )
 _ADVICE: dict[type[APIStatusError], str] = {
     AuthenticationError: "check the token: RUNCOMFY_TOKEN, or Client(token=…)",
-    BadRequestError: "check the model id or request id, and the input",
     InsufficientBalanceError: "top up the account's balance",
     InternalServerError: "the API's own trouble: try again later",
-    NotFoundError: "check the id; the API also forgets requests after some time, and models change their ids",
+    NotFoundError: "check the id; the API forgets requests after some time, and models change their ids",
     PermissionDeniedError: "the token has no access to it; check that it is the token of the right account",
     RateLimitError: "slow down and try again later",
     UnprocessableEntityError: "change what the API names; if your schema allows it, the schema has aged",
@@ -126,7 +125,7 @@ class Answer:
         text = f"HTTP {self.http_status}" + (f", code {self.code}" if self.code is not None else "")
         if self.message:
             return f"{text}: {_shortened(self.message, 500)}"
-        return text if self.fields else f"{text}: {_excerpt(self.body)}"
+        return text if self.code is not None else f"{text}: {_excerpt(self.body)}"
 
 
 def read(response: Response) -> Answer:
@@ -151,11 +150,15 @@ def status_error(
         InternalServerError if answer.status >= 500 else BadRequestError if answer.status >= 400 else APIStatusError
     )
     cls = _CLASS_OF_CODE.get(answer.code) or _CLASS_OF_STATUS.get(answer.status, default)
-    advice = _ADVICE.get(cls, "no such answer is known; check the base URL")
+    advice = _ADVICE.get(cls)
+    if answer.status == 400 and not advice:
+        advice = "check the id and the input"
     if 300 <= answer.status < 400:
         advice = "redirects are never followed, so that the token goes nowhere else: check the base URL"
+    if answer.retry_after is not None:
+        advice = f"{advice}; the API asks to wait {answer.retry_after:g} s" if advice else None
     return cls(
-        f"{doing}: {answer} ({advice})",
+        f"{doing}: {answer}" + (f" ({advice})" if advice else ""),
         status_code=answer.http_status,
         code=answer.code,
         message=answer.message,
@@ -207,6 +210,8 @@ def _words(error: object) -> str | None:
 def _message(body: dict[str, Any]) -> str | None:
     for key in ("error_message", "message", "error", "detail"):
         value = body.get(key)
+        if isinstance(value, dict):  # {"error": {"message": …}}
+            value = value.get("message")
         if isinstance(value, str) and value:
             return value
     return None

@@ -1,5 +1,6 @@
 """Waiting for a job as flows: when to poll, when it has ended, and how."""
 
+import logging
 from collections.abc import Callable
 from time import monotonic
 from typing import Any
@@ -11,6 +12,8 @@ from ._http_types import Flow, Pause
 from ._pace import Deadline, Durations, Pace
 from ._requests import JobFlows
 from ._status import End, Status, end_of, is_unfinished, status_from
+
+logger = logging.getLogger(__package__)
 
 _FOR_A_REASON = 5.0
 
@@ -78,6 +81,8 @@ class Wait:
             end = told
         if end != "completed":
             raise self._unsuccessful(end, body)
+        if not _answers.output_in(body):
+            logger.warning("request %s succeeded without an output; raw has the whole body", self._job.request_id)
         if self._job.model_id and self._pace.duration is not None:
             self._durations.record(self._job.model_id, self._pace.duration)
         return body
@@ -125,10 +130,11 @@ class Wait:
         if self._seen is not None and self._seen.state in ("failed", "cancelled"):
             return self._unsuccessful(end_of(self._seen.state), self._seen.raw)
         state = self._seen.state if self._seen else None
-        seen = f"last state: {state}" if state else "its state could not be read"
+        known = f"last state: {state}). It was not cancelled and goes on" if state else "its state could not be read)"
         error = WaitTimeoutError(
-            f"request {self._job.request_id} had not ended after {self._deadline.seconds:g} s ({seen}). It was not"
-            f" cancelled and goes on: client.job({self._job.request_id!r}, …).result() resumes the wait",
+            f"request {self._job.request_id} had not ended after {self._deadline.seconds:g} s ({known}:"
+            f" client.job({self._job.request_id!r}, …).result() resumes the wait"
+            + (f". The last poll failed: {cause}" if cause else ""),
             request_id=self._job.request_id,
             model_id=self._job.model_id,
             state=state,

@@ -46,7 +46,7 @@ class State:
     models: dict[str, Model]
     tokens: frozenset[str]
     pace: Pace
-    balance: float = 100.0
+    balance: float
     jobs: dict[str, Job] = field(default_factory=dict)
     requests: list[ReceivedRequest] = field(default_factory=list)
     faults: Faults = field(default_factory=Faults)

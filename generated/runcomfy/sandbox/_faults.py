@@ -4,7 +4,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Endpoint = Literal["submit", "status", "result", "cancel", "models", "categories", "model", "balance"]
 Drop = Literal["answer", "reset", "headers", "body"]
@@ -12,33 +12,54 @@ Drop = Literal["answer", "reset", "headers", "body"]
 
 @dataclass(frozen=True)
 class Fault:
-    """What goes wrong with one request.
+    """What goes wrong with one request, once.
 
     With a `status` or a `body`, these are the answer, and the request is not carried out unless `takes_effect` says so.
-    Otherwise the answer is the sandbox's own, with its `changes`, if any of it is sent.
+    Otherwise the request is carried out and the answer is the sandbox's own, changed by `changes` and `headers`; but
+    where the connection is dropped before any of the answer, it is carried out only if `takes_effect` says so.
+
+    Args:
+        endpoint: The endpoint whose next request is hit: ``"submit"``, ``"status"``, ``"result"``, ``"cancel"``,
+            ``"models"``, ``"categories"``, ``"model"`` or ``"balance"``.
+        status: The HTTP status; 200 where only a body is given.
+        body: The body; empty where only a status is given.
+        headers: Further headers, such as ``{"Retry-After": "2"}``.
+        takes_effect: Whether the request is carried out all the same: a submit is accepted, and its caller is not told.
+        changes: Keys of the sandbox's own JSON body with other values; a key with the value ``...`` is left out.
+        delay: Seconds before the answer, after the request took effect.
+        drip: Seconds between any two bytes of the answer.
+        drop: Where the connection is dropped: ``"answer"`` before it, ``"reset"`` the same with a reset, ``"headers"``
+            and ``"body"`` half-way through them.
+        request_id: Hit only requests about this job: its status, result or cancel.
+
+    Raises:
+        ValueError: a value is none of those above, or `changes` stand beside a `status` or a `body`.
     """
 
     endpoint: Endpoint
-    """The endpoint whose next request it hits."""
     status: int | None = None
-    """The HTTP status; 200 where only a body is given."""
     body: bytes | None = None
-    """The body; empty where only a status is given."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Further headers, such as ``{"Retry-After": "2"}``."""
     takes_effect: bool | None = None
-    """Whether the request is carried out all the same: a submit is accepted, and the caller is not told."""
     changes: Mapping[str, Any] = field(default_factory=dict)
-    """Keys of the sandbox's own JSON body with other values; a key whose value is ``...`` is left out."""
     delay: float = 0.0
-    """Seconds before the answer."""
     drip: float = 0.0
-    """Seconds between any two bytes of the answer."""
     drop: Drop | None = None
-    """Where the connection is dropped: before the ``"answer"`` (``"reset"``: with a reset), or half-way through the
-    ``"headers"`` or the ``"body"``."""
     request_id: str | None = None
-    """The job whose requests it hits; without one, those of any job."""
+
+    def __post_init__(self) -> None:
+        checks = {
+            "endpoint": self.endpoint in get_args(Endpoint),
+            "status": self.status is None or (isinstance(self.status, int) and 200 <= self.status <= 599),
+            "body": self.body is None or isinstance(self.body, bytes),
+            "headers": all(isinstance(text, str) for pair in self.headers.items() for text in pair),
+            "delay": isinstance(self.delay, int | float) and self.delay >= 0,
+            "drip": isinstance(self.drip, int | float) and self.drip >= 0,
+            "drop": self.drop is None or self.drop in get_args(Drop),
+            "changes": not self.changes or self.is_own_answer,
+        }
+        if wrong := [f"{name}={getattr(self, name)!r}" for name, is_right in checks.items() if not is_right]:
+            raise ValueError(f"no such fault: {', '.join(wrong)}")
 
     @property
     def is_own_answer(self) -> bool:
@@ -121,7 +142,17 @@ class Faults(list[Fault]):
         self._random = Random()
 
     def at_random(self, rate: float, seed: int) -> None:
-        """From now on, let this part of all requests go wrong, in an order that the seed decides."""
+        """From now on, let this part of all requests go wrong, in an order that the seed decides.
+
+        Args:
+            rate: How many, from 0 for none to 1 for all.
+            seed: The same seed makes the same faults for the same requests.
+
+        Raises:
+            ValueError: `rate` is not between 0 and 1.
+        """
+        if not 0 <= rate <= 1:
+            raise ValueError(f"rate: {rate!r} is not between 0 and 1")
         self._rate = rate
         self._random = Random(seed)
 

@@ -34,6 +34,7 @@ class Sandbox:
         token: The API token to accept; without one, a new one each time.
         more_tokens: Tokens of other accounts, which see none of the jobs of `token`.
         port: The port of 127.0.0.1; 0 takes a free one.
+        balance: US dollars in the account; submits are paid from it at the base price of their model.
         variant: Which answers to give where the sources about the API disagree.
 
     Attributes:
@@ -52,6 +53,7 @@ class Sandbox:
         token: str | None = None,
         more_tokens: Sequence[str] = (),
         port: int = 0,
+        balance: float = 100.0,
         variant: Variant | None = None,
     ) -> None:
         folder = Path(schemas) if schemas is not None else Path(__file__).parents[1] / "_schemas"
@@ -61,8 +63,10 @@ class Sandbox:
             models=_catalog.read(folder),
             tokens=frozenset([self.token, *more_tokens]),
             pace=Pace(queue_seconds, run_seconds, queue_reads, run_reads, queue_length),
+            balance=balance,
             variant=variant or Variant(),
         )
+        self._first_balance = balance
         self._listener: socket.socket | None = None
         self._server: uvicorn.Server | None = None
         self._thread: Thread | None = None
@@ -90,6 +94,11 @@ class Sandbox:
         return list(self._state.jobs.values())
 
     @property
+    def balance(self) -> float:
+        """US dollars that are left."""
+        return self._state.balance
+
+    @property
     def faults(self) -> Faults:
         """What is to go wrong: append a `Fault` for the next request of its endpoint, or draw them `at_random`."""
         return self._state.faults
@@ -99,11 +108,11 @@ class Sandbox:
         self._state.errors.append(error)
 
     def reset(self) -> None:
-        """Forget all jobs, requests and faults; models and token stay."""
+        """Forget all jobs, requests and faults, and restore the balance; models and token stay."""
         state = self._state
         for memory in (state.jobs, state.requests, state.faults, state.errors):
             memory.clear()
-        state.balance = State.balance
+        state.balance = self._first_balance
 
     def start(self) -> Self:
         """Listen and serve; returns once requests are accepted.

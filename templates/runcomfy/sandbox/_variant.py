@@ -9,21 +9,24 @@ class Variant:
     """Switches; the defaults are what the API's pages say, or, where they are silent, what most of its clients expect.
 
     RunComfy's own clients and their tests are the source of all the others.
+
+    Args:
+        succeeded: The word of a result for success; also ``"completed"``.
+        cancelled: The word for a cancelled job; also ``"canceled"``.
+        failed_status: Whether the status of a failed job is ``failed``; else it is ``completed``, and only the result
+            tells.
+        not_ready: The answer to a result that is not there yet: 200 with the state, or 400 with error code 400005.
+        accepted: The HTTP status of an accepted submit: 200 or 202.
+        bad_token: The HTTP status for a token that is not accepted: 401 or 400; the error code is 400004.
+        low_balance: The HTTP status for a balance that is too low: 402 or 400; the error code is 400002.
+        echo: Whether a result repeats the model id and the input.
     """
 
     succeeded: str = "succeeded"
-    """The word of a result for success; also ``"completed"``."""
     cancelled: str = "cancelled"
-    """The word for a cancelled job; also ``"canceled"``."""
     failed_status: bool = False
-    """Whether the status of a failed job is ``failed``; else it is ``completed``, and only the result tells."""
     not_ready: Literal[200, 400] = 200
-    """The answer to a result that is not there yet: the state, or HTTP 400 with error code 400005."""
     accepted: Literal[200, 202] = 200
-    """The HTTP status of an accepted submit."""
     bad_token: Literal[400, 401] = 401
-    """The HTTP status for a token that is not accepted; the error code is 400004."""
     low_balance: Literal[400, 402] = 402
-    """The HTTP status for a balance that is too low; the error code is 400002."""
     echo: bool = False
-    """Whether a result repeats the model id and the input."""
