@@ -112,7 +112,7 @@ class JobBase(Generic[OutT]):
 
     id: str
     model_id: str | None
-    _client: ClientBase
+    _client: Any  # the subclass knows of which kind
 
     def __init__(
         self,
@@ -134,7 +134,7 @@ class JobBase(Generic[OutT]):
         self._flows = JobFlows(request_id, model_id, client._settings.timeout)
 
     def _wait(self, timeout: float | None, on_update: object = None, *, at_once: bool = False) -> Wait:
-        client = self._client
+        client: ClientBase = self._client
         seconds, interval = client._wait_seconds(timeout, on_update), client._settings.poll_interval
         at_once = at_once or on_update is not None
         return Wait(self._flows, self, seconds, interval, self._accepted_at, client._durations, at_once=at_once)
