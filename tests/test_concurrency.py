@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from conftest import Kind
-from runcomfy import AsyncClient, Client, ConfigurationError, RunComfyError
+from runcomfy import AsyncClient, Client, ConfigurationError, RunComfyError, _submit
 from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
 from runcomfy.sandbox import Fault, Sandbox
 
@@ -206,3 +206,4 @@ def test_closing_is_idempotent_and_final(kind: Kind, client: Any) -> None:
             kind.settle(call())
     with pytest.raises(ConfigurationError, match="this client is closed"):
         kind.collect(job.updates())
+    assert _submit._in_flight == set()

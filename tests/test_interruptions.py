@@ -179,7 +179,7 @@ def test_a_job_that_runs_already_goes_on_though_cancelling_was_wished(interrupte
     with Sandbox(run_seconds=3600) as sandbox:
         _, notes, _, _ = interrupted(sandbox, "client.run(request)", was_polled, "cancel")
 
-    assert "could no longer be cancelled and goes on" in notes[0]
+    assert "could no longer be cancelled, so it goes on" in notes[0]
 
 
 def run(sandbox: Sandbox, body: Any, **settings: Any) -> Any:

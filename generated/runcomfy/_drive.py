@@ -14,7 +14,7 @@ from threading import Event, Thread, current_thread, main_thread
 from time import monotonic, sleep
 from typing import Any, Generic, TypeVar
 
-from ._http_types import Flow, Pause, Request, Response, TransportFailure
+from ._http_types import Flow, Pause, Request, Response
 
 T = TypeVar("T")
 
@@ -23,10 +23,10 @@ logger = logging.getLogger(__package__)
 
 def drive(flow: Flow[T], send: Callable[[Request], Response]) -> T:
     """Carry out a flow in this thread."""
-    outcome: Response | TransportFailure | None = None
+    outcome: Response | Exception | None = None
     while True:
         try:
-            step = flow.throw(outcome) if isinstance(outcome, TransportFailure) else flow.send(outcome)
+            step = flow.throw(outcome) if isinstance(outcome, Exception) else flow.send(outcome)
         except StopIteration as stop:
             result: T = stop.value
             return result
@@ -37,17 +37,17 @@ def drive(flow: Flow[T], send: Callable[[Request], Response]) -> T:
         started = monotonic()
         try:
             outcome = send(step)
-        except TransportFailure as failure:
-            outcome = failure
+        except Exception as error:
+            outcome = error
         _log(step, outcome, monotonic() - started)
 
 
 async def drive_async(flow: Flow[T], send: Callable[[Request], Awaitable[Response]]) -> T:
     """Carry out a flow in this task."""
-    outcome: Response | TransportFailure | None = None
+    outcome: Response | Exception | None = None
     while True:
         try:
-            step = flow.throw(outcome) if isinstance(outcome, TransportFailure) else flow.send(outcome)
+            step = flow.throw(outcome) if isinstance(outcome, Exception) else flow.send(outcome)
         except StopIteration as stop:
             result: T = stop.value
             return result
@@ -58,12 +58,12 @@ async def drive_async(flow: Flow[T], send: Callable[[Request], Awaitable[Respons
         started = monotonic()
         try:
             outcome = await send(step)
-        except TransportFailure as failure:
-            outcome = failure
+        except Exception as error:
+            outcome = error
         _log(step, outcome, monotonic() - started)
 
 
-def _log(request: Request, outcome: Response | TransportFailure, seconds: float) -> None:
+def _log(request: Request, outcome: Response | Exception, seconds: float) -> None:
     answer = outcome.status if isinstance(outcome, Response) else outcome
     logger.debug("%s %s: %s (%.3f s)", request.method, request.path, answer, seconds)
 

@@ -2,8 +2,9 @@
 """What passes between the decisions and the network: plain values, no httpx.
 
 A *flow* is a generator that holds the decisions of one operation. It yields what to do next (send a `Request`, or
-`Pause`) and is sent the `Response`; a failed exchange is thrown into it as a `TransportFailure`. The sync and the
-async client each drive the same flows with a loop of their own, so every decision stands once.
+`Pause`) and is sent the `Response`; what goes wrong meanwhile is thrown into it, a failed exchange as a
+`TransportFailure`. The sync and the async client each drive the same flows with a loop of their own, so every decision
+stands once.
 """
 
 from collections.abc import Generator, Mapping

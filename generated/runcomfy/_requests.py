@@ -84,7 +84,7 @@ class JobFlows:
         try:
             if cancel:
                 cancelled = yield from self.cancel(_CANCELLING)
-                end = "was cancelled" if cancelled else f"could no longer be cancelled: it goes on{resumes}"
+                end = "was cancelled" if cancelled else f"could no longer be cancelled, so it goes on{resumes}"
         except RunComfyError as error:
             end = f"may not be cancelled ({error}){resumes}"
         finally:  # a second interruption does not keep the first from being told

@@ -28,13 +28,15 @@ _in_flight: set["Attempt"] = set()
 
 def submit(attempt: "Attempt", timeout: float) -> Flow[str]:
     """Send one submit, exactly once, and return the id of the accepted job."""
+    request = Request("POST", model_path(attempt.model_id), timeout, attempt.payload, attempt.once)
     _in_flight.add(attempt)  # until it is known what became of it
     try:
-        request = Request("POST", model_path(attempt.model_id), timeout, attempt.payload, attempt.once)
         response = yield from exchange(request)
-    except TransportFailure as failure:
+    except Exception as error:
         _in_flight.discard(attempt)
-        raise attempt.failed(failure) from failure
+        if isinstance(error, TransportFailure):
+            raise attempt.failed(error) from error
+        raise
     _in_flight.discard(attempt)
     return attempt.request_id(_answers.read(response))
 
