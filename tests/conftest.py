@@ -157,6 +157,13 @@ def sandbox(_server: Sandbox) -> Sandbox:
 
 
 @pytest.fixture
+def stuck() -> Iterator[Sandbox]:
+    """Jobs that stay in the queue."""
+    with Sandbox(queue_seconds=3600) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
 def client(kind: Kind, sandbox: Sandbox) -> Any:
     return kind.client(sandbox)
 

@@ -7,7 +7,7 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,13 +21,6 @@ from runcomfy.sandbox import Fault, Sandbox
 
 REQUEST = edit.Input(prompt="p", image_url="u")
 SLOW = Fault("submit", delay=1.0)
-
-
-@pytest.fixture
-def stuck() -> Iterator[Sandbox]:
-    """Jobs that stay in the queue."""
-    with Sandbox(queue_seconds=3600) as sandbox:
-        yield sandbox
 
 
 PROGRAM = """

@@ -8,25 +8,23 @@ comes on top), a failure says whether a byte of the request may have left, and n
 import asyncio
 import ssl
 import sys
-from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext, suppress
-from contextvars import ContextVar
+from collections.abc import Awaitable, Callable, Generator, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from functools import partial
 from importlib.util import find_spec
 from ipaddress import ip_address
-from math import inf
 from pathlib import Path
-from socket import SHUT_RDWR, SOCK_STREAM, getaddrinfo
 from threading import TIMEOUT_MAX
 from time import monotonic
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-import httpcore  # httpx's own transport layer: it comes with httpx, which pins its major version
+import httpcore  # comes with httpx
 import httpx
 
 from . import __version__
+from ._connections import Backend, deadline
 from ._errors import ConfigurationError
 from ._http_types import Once, Request, Response, TransportFailure
 from ._settings import Settings
@@ -34,12 +32,8 @@ from ._settings import Settings
 ErrorT = TypeVar("ErrorT", bound=BaseException)
 
 _CLOSED = "this client was closed during the call"
-_CHUNK = 16 * 1024
 _POOLS, _PER_POOL = 32, 4
 """How many pools an async client has, and how many connections each."""
-
-_deadline: ContextVar[float] = ContextVar("deadline", default=inf)
-"""When the exchange that runs in this thread has to end, on the monotonic clock."""
 
 
 class Http:
@@ -59,7 +53,7 @@ class Http:
             ConfigurationError: the client was closed meanwhile.
         """
         once, handled = request.once or Once(), sys.exception()
-        reset = _deadline.set(monotonic() + request.timeout)
+        reset = deadline.set(monotonic() + request.timeout)
         try:
             return _response(self._client.request(**_arguments(self._settings, request, _watch(once))), self._settings)
         except Exception as error:
@@ -68,7 +62,7 @@ class Http:
             _bare(interruption, handled)
             raise
         finally:
-            _deadline.reset(reset)
+            deadline.reset(reset)
             if self._client.is_closed:  # since this exchange began, which may have opened one more connection
                 self._transport.close()
 
@@ -294,7 +288,7 @@ class _Transport(httpx.BaseTransport):
             "max_connections": None,
             "max_keepalive_connections": 20,
             "keepalive_expiry": 5.0,
-            "network_backend": _Backend(),
+            "network_backend": Backend(),
         }
         if proxy is None:
             self._pool = httpcore.ConnectionPool(**options)
@@ -314,7 +308,6 @@ class _Transport(httpx.BaseTransport):
                 extensions=request.extensions,
             )
         )
-        assert isinstance(response.stream, Iterable)
         return httpx.Response(response.status, headers=response.headers, stream=_Body(response))
 
     def close(self) -> None:
@@ -330,63 +323,3 @@ class _Body(httpx.SyncByteStream):
 
     def close(self) -> None:
         self._response.close()
-
-
-class _Backend(httpcore.NetworkBackend):
-    """Opens connections that keep to the deadline of the exchange that uses them.
-
-    The timeouts of a socket start anew with every byte, so that a server that sends one now and then is never late.
-    """
-
-    def __init__(self) -> None:
-        self._backend = httpcore.SyncBackend()
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.NetworkStream:
-        failure: Exception | None = None
-        for *_, address in getaddrinfo(host, port, type=SOCK_STREAM):  # one by one: each would get the whole timeout
-            left = _left(timeout, httpcore.ConnectTimeout)
-            try:
-                return _Stream(self._backend.connect_tcp(str(address[0]), port, left, local_address, socket_options))
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failure = error
-        raise failure or httpcore.ConnectError(f"{host} has no address")
-
-
-class _Stream(httpcore.NetworkStream):
-    def __init__(self, stream: httpcore.NetworkStream) -> None:
-        self._stream = stream
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        for start in range(0, len(buffer), _CHUNK):
-            self._stream.write(buffer[start : start + _CHUNK], _left(timeout, httpcore.WriteTimeout))
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        return _Stream(self._stream.start_tls(ssl_context, server_hostname, _left(timeout, httpcore.ConnectTimeout)))
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
-
-    def close(self) -> None:
-        with suppress(OSError):  # wakes a thread that still reads, where another one closes the client
-            self._stream.get_extra_info("socket").shutdown(SHUT_RDWR)
-        self._stream.close()
-
-
-def _left(timeout: float | None, late: type[httpcore.TimeoutException]) -> float | None:
-    """Seconds until the deadline, and no more than `timeout`; None where there is neither."""
-    left = min(_deadline.get() - monotonic(), inf if timeout is None else timeout)
-    if left <= 0:
-        raise late("the time for the request is up")
-    return left if left <= TIMEOUT_MAX else None
