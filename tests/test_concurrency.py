@@ -150,8 +150,10 @@ async def run_with_each_fault_async(sandbox: Sandbox) -> int:
             sandbox.faults.append(fault)
             await asyncio.gather(client.run(REQUEST, timeout=0.3), return_exceptions=True)
         sandbox.faults.append(Fault("submit", delay=0.1))
+        received = len(sandbox.requests)
         cancelled = asyncio.create_task(client.run(REQUEST))
-        await asyncio.wait({cancelled}, timeout=0.05)
+        while len(sandbox.requests) == received:  # noqa: ASYNC110  # the condition is one of the sandbox's thread
+            await asyncio.sleep(0)
         cancelled.cancel()
         await asyncio.gather(cancelled, return_exceptions=True)
     return len(asyncio.all_tasks()) - 1

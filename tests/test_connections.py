@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
-from time import monotonic
 from typing import Any, Self
 
 import pytest
@@ -287,8 +286,8 @@ def test_certificates_are_checked_as_the_environment_says(
     assert kind.settle(kind.client(base_url=https.url, token="t").submit(REQUEST)).id == "r1"
 
 
-def test_the_deadline_holds_on_the_monotonic_clock_whatever_the_server_does(kind: Kind, sandbox: Sandbox) -> None:
-    """Not how long it takes is looked at, only that it ends: each fault alone would go on for an hour."""
+def test_the_deadline_of_a_wait_holds_whatever_the_server_does(kind: Kind, sandbox: Sandbox) -> None:
+    """Each fault alone would go on for an hour, and this test with it."""
     client = kind.client(sandbox, timeout=3600)
     for fault in (
         Fault("status", delay=3600),
@@ -299,9 +298,7 @@ def test_the_deadline_holds_on_the_monotonic_clock_whatever_the_server_does(kind
     ):
         job = kind.settle(client.submit(REQUEST))
         sandbox.faults.extend([fault] * 100)
-        begun = monotonic()
         with pytest.raises(WaitTimeoutError) as caught:
             kind.settle(job.result(timeout=0.2))
-        assert monotonic() - begun < 60
         assert caught.value.job is job
         sandbox.reset()

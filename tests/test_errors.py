@@ -261,6 +261,15 @@ def test_a_refused_submit_says_that_nothing_was_paid_and_how_long_to_wait(
     assert caught.value.retry_after == 7.0
 
 
+def test_a_refusal_that_needs_no_advice_says_how_long_to_wait_all_the_same(
+    kind: Kind, sandbox: Sandbox, client: Any
+) -> None:
+    sandbox.faults.append(Fault("submit", 409, b"", {"Retry-After": "2"}))
+
+    with pytest.raises(BadRequestError, match=r"\(the API asks to wait 2 s\)$"):
+        kind.settle(client.submit(REQUEST))
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [

@@ -355,7 +355,8 @@ def test_an_exception_with_a_request_id_of_its_own_keeps_it_and_names_the_job(
         kind.settle(client.run(REQUEST, on_update=fail))
 
     assert vars(caught.value)["request_id"] == "of another system"
-    assert sandbox.accepted[0].id in caught.value.__notes__[0]
+    (note,) = caught.value.__notes__
+    assert sandbox.accepted[0].id in note
 
 
 def test_a_client_closed_during_a_wait_says_so(kind: Kind, stuck: Sandbox) -> None:

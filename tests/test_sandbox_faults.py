@@ -195,7 +195,6 @@ def test_stages_end_by_the_clock_though_nobody_looks() -> None:
 
         assert call(sandbox, "GET", f"{job}/status").json()["status"] == "completed"
         assert accepted.finished_at is not None
-        assert (accepted.finished_at - accepted.created_at).total_seconds() == pytest.approx(0.1, abs=0.01)
 
 
 def test_a_sandbox_is_started_once() -> None:

@@ -57,7 +57,8 @@ class ClientBase:
                 the token file of the official command line.
             base_url: Where the API is, with or without ``/v1``. Without one: ``RUNCOMFY_MODEL_API_BASE``, then
                 https://model-api.runcomfy.net/v1.
-            timeout: Seconds that one HTTP request may take from its start to the end of the answer.
+            timeout: Seconds that one HTTP request may take from its start to the end of the answer. In the sync client,
+                the system's look-up of the host's name comes on top.
             wait_timeout: Seconds that a whole wait for a result may take, unless the call says otherwise.
             poll_interval: Seconds between two polls of a job. Without one it follows from the job: 0.25 at first,
                 growing to 5; and once three jobs of the model have finished, from how long these took.

@@ -76,7 +76,7 @@ class JobFlows:
 
         An exception that was told already is left alone.
         """
-        if vars(interruption).get("request_id") == self.request_id:
+        if any(self.request_id in note for note in getattr(interruption, "__notes__", ())):
             return
         vars(interruption).setdefault("request_id", self.request_id)
         resumes = f": client.job({self.request_id!r}, …).result() resumes the wait"

@@ -155,10 +155,10 @@ def status_error(
         advice = "check the id and the input"
     if 300 <= answer.status < 400:
         advice = "redirects are never followed, so that the token goes nowhere else: check the base URL"
-    if answer.retry_after is not None:
-        advice = f"{advice}; the API asks to wait {answer.retry_after:g} s" if advice else None
+    wait = f"the API asks to wait {answer.retry_after:g} s" if answer.retry_after is not None else None
+    hints = "; ".join(filter(None, (advice, wait)))
     return cls(
-        f"{doing}: {answer}" + (f" ({advice})" if advice else ""),
+        f"{doing}: {answer}" + (f" ({hints})" if hints else ""),
         status_code=answer.http_status,
         code=answer.code,
         message=answer.message,

@@ -100,15 +100,13 @@ def application(state: State) -> Starlette:
 
 
 def _faulty(own: Response, fault: Fault) -> Response:
-    if fault.is_own_answer:
-        own.headers.update(fault.headers)
-        if not fault.changes:
-            return own
+    if not fault.is_own_answer:
+        return Response(fault.body or b"", 200 if fault.status is None else fault.status, dict(fault.headers))
+    if fault.changes:
         body = {**json.loads(bytes(own.body)), **fault.changes}
-        left = {key: value for key, value in body.items() if value is not ...}
-        headers = {**own.headers, "content-length": str(len(json.dumps(left)))}
-        return Response(json.dumps(left), own.status_code, headers)
-    return Response(fault.body or b"", 200 if fault.status is None else fault.status, dict(fault.headers))
+        own = _json({key: value for key, value in body.items() if value is not ...}, own.status_code)
+    own.headers.update(fault.headers)
+    return own
 
 
 async def _received(request: Request) -> ReceivedRequest:
@@ -200,14 +198,18 @@ def _find(state: State, request: Request, token: str) -> Job | Response:
     return job if job.owner == token else _error(403, 403001, "The request belongs to another account.")
 
 
+def _spelled(name: str, state: State) -> str:
+    return state.variant.cancelled if name == "cancelled" else name
+
+
 async def _status(state: State, request: Request, token: str) -> Response:
     job = _find(state, request, token)
     if isinstance(job, Response):
         return job
     name, position = job.look(counts=True)
-    if name == "completed" and job.error is not None and state.variant.failed_status:
+    if state.variant.failed_status and job.state == "failed":
         name = "failed"
-    name = state.variant.cancelled if name == "cancelled" else name
+    name = _spelled(name, state)
     base = f"{request.base_url}v1/requests/{job.id}"
     body = {"request_id": job.id, "status": name}
     queue = {} if position is None else {"queue_position": position}
@@ -221,7 +223,7 @@ async def _result(state: State, request: Request, token: str) -> Response:
     name, _ = job.look()
     if name in ("in_queue", "in_progress") and state.variant.not_ready == 400:
         return _error(400, 400005, "The result is not ready.")
-    name = state.variant.cancelled if name == "cancelled" else name
+    name = _spelled(name, state)
     body: dict[str, Any] = {"request_id": job.id, "status": name, "created_at": job.created_at.isoformat()}
     if job.finished_at is not None:
         body["finished_at"] = job.finished_at.isoformat()
