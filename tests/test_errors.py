@@ -304,3 +304,22 @@ def test_a_balance_too_low_is_refused(kind: Kind, sandbox: Sandbox, client: Any)
 
     with pytest.raises(InsufficientBalanceError, match="top up"):
         kind.settle(client.submit(REQUEST))
+
+
+def test_an_exception_that_is_handled_keeps_its_traceback(kind: Kind, sandbox: Sandbox, client: Any) -> None:
+    """The frames of the network code are taken out of an error, but not those of what the caller is busy with."""
+    sandbox.faults.extend([Fault("status", drop="answer")] * 100)
+    impatient = kind.client(sandbox, timeout=0.3)
+
+    def report() -> None:
+        try:
+            raise ValueError("theirs")
+        except ValueError:
+            with pytest.raises(APIConnectionError):
+                kind.settle(impatient.job("r1").status())
+            raise
+
+    with pytest.raises(ValueError, match="theirs") as caught:
+        report()
+
+    assert [entry.name for entry in caught.traceback][-1] == "report"
