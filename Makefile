@@ -31,7 +31,7 @@ golden: .venv/ready
 	$(BIN)/python -m pytest tests/test_golden.py --rewrite-golden
 
 clean:
-	rm -rf .venv .cache .hypothesis out
+	rm -rf .venv .cache .hypothesis generated/.cache out
 
 .venv/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; name one: make PYTHON=python3.12")'

@@ -57,7 +57,10 @@ def test_adding_a_model_is_dropping_in_its_schema(tmp_path: Path) -> None:
     assert check.returncode == 1
     assert "+++ b/runcomfy/models/acme/new_model/edit.py" in check.stdout
     assert check.stderr == "out of date; type: runcomfy-codegen generate\n"
-    assert (done.returncode, done.stdout) == (0, f"generated/runcomfy: {len(after)} files, 4 changed\n")
+    assert (done.returncode, done.stdout) == (
+        0,
+        f"generated/runcomfy: {len(after)} files, 4 changed; 1 of 2 models made anew\n",
+    )
     assert set(after) - set(before) == {
         "runcomfy/models/acme/__init__.py",
         "runcomfy/models/acme/new_model/__init__.py",
@@ -174,7 +177,7 @@ def test_hidden_files_are_no_schemas(tmp_path: Path) -> None:
     done = codegen("generate", cwd=tmp_path)
 
     assert done.returncode == 0
-    assert [path.name for path in (tmp_path / "generated").rglob("*.json")] == ["model.json"]
+    assert [path.name for path in (tmp_path / "generated/runcomfy").rglob("*.json")] == ["model.json"]
 
 
 def test_a_file_in_the_way_is_not_overwritten(tmp_path: Path) -> None:
@@ -214,7 +217,7 @@ def test_unchanged_files_are_not_touched(tmp_path: Path) -> None:
     for path in paths:
         os.utime(path, (1, 1))
 
-    assert codegen("generate", cwd=tmp_path).stdout.endswith(" 0 changed\n")
+    assert codegen("generate", cwd=tmp_path).stdout.endswith(" 0 changed; 0 of 1 model made anew\n")
     assert {path.stat().st_mtime for path in paths} == {1.0}
 
 

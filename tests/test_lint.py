@@ -96,7 +96,7 @@ def test_keep_going_says_when_it_takes_a_module_away(tmp_path: Path) -> None:
 
     done = codegen("generate", "--keep-going", cwd=tmp_path)
 
-    assert done.stdout.endswith(" files, 2 changed, 2 of them removed\n")
+    assert done.stdout.endswith(" files, 2 changed, 2 of them removed; 0 of 1 model made anew\n")
     assert not (tmp_path / "generated/runcomfy/models/acme/broken.py").exists()
 
 

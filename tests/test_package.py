@@ -67,8 +67,8 @@ def test_the_generator_finds_its_templates_in_the_wheel(wheel: Path, tmp_path: P
     with ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
     program = (
-        f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r}); import runcomfy_codegen.render as r;"
-        "print(r.templates()); from runcomfy_codegen.cli import main; sys.exit(main())"
+        f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r}); from runcomfy_codegen.templates import shipped;"
+        "print(shipped()); from runcomfy_codegen.cli import main; sys.exit(main())"
     )
     (tmp_path / "schemas").mkdir()
     (tmp_path / "schemas/m.json").write_text('{"input_schema": {}}')

@@ -1,6 +1,8 @@
 """Schema files in, one `ModelSchema` each out: that they can be read, and are entries of a catalog."""
 
 import json
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isinf
 from pathlib import Path
@@ -18,48 +20,115 @@ class ModelSchema:
 
     model_id: str
     source: str
-    """The file as it is named in errors and headers: ``schemas/vendor/model.json``, on every machine."""
+    """As that of its `SchemaFile`."""
     entry: dict[str, Any]
     """The whole file: a catalog entry with the keys ``input_schema`` and, where known, ``output_schema``."""
 
 
-def load(folder: Path) -> tuple[list[ModelSchema], list[Problem]]:
-    """Read every ``*.json`` below a folder, in the order of their ids. What cannot be read is a `Problem`.
+@dataclass(frozen=True)
+class SchemaFile:
+    """One schema file, not looked into yet."""
 
-    Hidden files and folders are passed over.
-    """
-    if not folder.is_dir():
-        return [], [Problem(str(folder), "", "no such folder")]
+    model_id: str
+    source: str
+    """The file as it is named in errors and headers: ``schemas/vendor/model.json``, on every machine."""
+    content: bytes
+
+
+def load(folder: Path) -> tuple[list[ModelSchema], list[Problem]]:
+    """Read every ``*.json`` below a folder, in the order of their ids. What cannot be read is a `Problem`."""
+    files, problems = find(folder)
     schemas: list[ModelSchema] = []
-    problems: list[Problem] = []
-    found = False
-    for path in sorted(folder.rglob("*.json"), key=lambda path: path.relative_to(folder).as_posix()):
-        relative = path.relative_to(folder).as_posix()
-        if any(part.startswith(".") for part in relative.split("/")):
-            continue  # an editor's or a tool's own file
-        found = True
-        source = f"{folder.resolve().name}/{relative}"
+    for file in files:
         try:
-            schemas.append(_read(path, source, relative.removesuffix(".json")))
+            schemas.append(parse_file(file))
         except SchemaError as error:
             problems.extend(error.problems)
-    if not found:  # rather a mistyped folder than the wish for a package without models
-        problems.append(Problem(str(folder), "", "has no schema files (*.json)"))
     return schemas, problems
 
 
-def _read(path: Path, source: str, model_id: str) -> ModelSchema:
-    entry = parse(_bytes(path, source), source)
+def find(folder: Path) -> tuple[list[SchemaFile], list[Problem]]:
+    """The schema files below a folder, in the order of their ids.
+
+    Hidden files and folders are passed over. A folder that cannot be listed is a `Problem`: its models are not gone.
+    """
+    if not folder.is_dir():
+        return [], [Problem(str(folder), "", "no such folder")]
+    files: list[SchemaFile] = []
+    problems: list[Problem] = []
+    for relative in sorted(_listed(folder, problems)):
+        source = f"{folder.resolve().name}/{relative}"
+        try:
+            files.append(SchemaFile(relative.removesuffix(".json"), source, _content(folder, relative, source)))
+        except SchemaError as error:
+            problems.extend(error.problems)
+    if not files and not problems:  # rather a mistyped folder than the wish for a package without models
+        problems.append(Problem(str(folder), "", "has no schema files (*.json)"))
+    return files, problems
+
+
+def _listed(folder: Path, problems: list[Problem]) -> Iterator[str]:
+    """The paths of all schema files, relative to the folder."""
+
+    def unreadable(error: OSError) -> None:
+        problems.append(Problem(str(error.filename), "", f"cannot be read: {error.strerror}"))
+
+    for place, folders, names in os.walk(folder, onerror=unreadable):
+        folders[:] = [name for name in folders if not name.startswith(".")]  # an editor's or a tool's own
+        for name in folders:
+            path = Path(place, name)
+            if path.is_symlink():
+                problems.append(Problem(str(path), "", "is a symbolic link to a folder; none is followed"))
+            elif name.endswith(".json"):
+                problems.append(Problem(str(path), "", "is a folder, not a schema file"))
+        for name in names:
+            if name.endswith(".json") and not name.startswith("."):
+                yield Path(place, name).relative_to(folder).as_posix()
+
+
+def _content(folder: Path, relative: str, source: str) -> bytes:
+    path = folder / relative
+    if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+        raise SchemaError(Problem(source, "", f"is a symbolic link to {path.resolve()}, outside of the folder"))
+    return read_bytes(path, source)
+
+
+def read_bytes(path: Path, source: str) -> bytes:
+    """The content of a file of people's own."""
+    try:
+        if not path.is_file() and path.exists():
+            raise SchemaError(Problem(source, "", "is no file"))
+        if path.stat().st_size > MAX_BYTES:
+            raise SchemaError(Problem(source, "", f"is larger than {MAX_BYTES} bytes"))
+        return path.read_bytes()
+    except OSError as error:
+        raise SchemaError(Problem(source, "", f"cannot be read: {error.strerror}")) from None
+
+
+def parse_file(file: SchemaFile) -> ModelSchema:
+    """Look into a schema file.
+
+    Raises:
+        SchemaError: it is no JSON, or no entry of a catalog.
+    """
+    return schema_of(parse(file.content, file.source), file.model_id, file.source)
+
+
+def schema_of(entry: object, model_id: str, source: str) -> ModelSchema:
+    """An entry of a catalog, which is that of the model whose id its file's path says.
+
+    Raises:
+        SchemaError: it is none.
+    """
     if not isinstance(entry, dict):
-        raise SchemaError(Problem(source, "", f"a schema file is a JSON object, this is {_kind(entry)}"))
+        raise SchemaError(Problem(source, "", f"a schema file is a JSON object, this is {kind_of(entry)}"))
     if not isinstance(entry.get("input_schema"), dict):
         bare = "; put this schema into it" if "properties" in entry else ""
-        reason = (
-            f"is missing{bare}" if "input_schema" not in entry else f"is {_kind(entry['input_schema'])}, not an object"
-        )
+        given = entry.get("input_schema")
+        reason = f"is missing{bare}" if "input_schema" not in entry else f"is {kind_of(given)}, not an object"
         raise SchemaError(Problem(source, "/input_schema", reason))
     if not isinstance(entry.get("output_schema") or {}, dict):
-        raise SchemaError(Problem(source, "/output_schema", f"is {_kind(entry['output_schema'])}, not an object"))
+        raise SchemaError(Problem(source, "/output_schema", f"is {kind_of(entry['output_schema'])}, not an object"))
     if entry.get("model_id", model_id) != model_id:
         raise SchemaError(
             Problem(source, "/model_id", f"is {entry['model_id']!r}, but the file's path says {model_id!r}")
@@ -67,15 +136,6 @@ def _read(path: Path, source: str, model_id: str) -> ModelSchema:
     if any(segment in (".", "..") or "\\" in segment or not is_printable(segment) for segment in model_id.split("/")):
         raise SchemaError(Problem(source, "", f"{model_id!r} cannot be a model id"))
     return ModelSchema(model_id, source, entry)
-
-
-def _bytes(path: Path, source: str) -> bytes:
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise SchemaError(Problem(source, "", f"is larger than {MAX_BYTES} bytes"))
-        return path.read_bytes()
-    except OSError as error:
-        raise SchemaError(Problem(source, "", f"cannot be read: {error.strerror}")) from None
 
 
 class _Duplicate(NamedTuple):
@@ -125,6 +185,7 @@ def _refuse_marks(value: Any, source: str, at: tuple[str | int, ...]) -> None:
         _refuse_marks(part, source, (*at, key))
 
 
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
+    """What a JSON value is, in a sentence."""
     kinds = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
     return kinds.get(type(value), "a number")

@@ -13,6 +13,7 @@ from unicodedata import normalize
 
 from .docs import field_doc, sentence
 from .errors import Problem, SchemaError
+from .layout import ImportPath
 from .literals import is_known
 from .normalise import Model
 from .plain import WORDS, Plain
@@ -82,33 +83,35 @@ class Module:
     """One model with all its names. Nested shapes come first; the last ones are `Input` and `Output`."""
 
     model: Model
-    path: tuple[str, ...]
-    """Below ``models``: ``("blackforestlabs", "flux_1_kontext", "pro", "edit")``."""
+    path: ImportPath
     inputs: tuple[Shape, ...]
     outputs: tuple[Shape, ...]
 
+    @property
+    def model_id(self) -> str:
+        return self.model.model_id
 
-def name(models: Iterable[Model]) -> tuple[list[Module], list[Problem]]:
-    """Name everything. Two models with one import path are a `Problem` that says how to settle it."""
-    modules: dict[tuple[str, ...], Module] = {}
-    problems: list[Problem] = []
-    for model in models:
-        try:
-            module = _module(model)
-        except SchemaError as error:
-            problems.extend(error.problems)
-            continue
-        first = modules.setdefault(module.path, module)
-        if first is not module:
-            reason = (
-                f"{model.model_id!r} has the same import path as {first.model.model_id!r} ({first.model.source}):"
-                f' {".".join(module.path)}; give one of the two files a "python_path" of its own'
-            )
-            problems.append(Problem(model.source, "", reason))
-    return list(modules.values()), problems
+    @property
+    def source(self) -> str:
+        return self.model.source
 
 
-def import_path(model_id: str) -> tuple[str, ...]:
+def name(model: Model) -> Module:
+    """Name everything in one model.
+
+    Raises:
+        SchemaError: its ``python_path`` cannot be one.
+    """
+    # In a class body, a field hides a class of the same name from the annotations below it.
+    taken = RESERVED_CLASSES | set(_all_fields(model.input)) | set(_all_fields(model.output))
+    inputs = _Shapes(prefix="", taken=taken)
+    inputs.add(model.input, "Input")
+    outputs = _Shapes(prefix="Output", taken=taken | {shape.name for shape in inputs.made})
+    outputs.add(model.output, "Output")
+    return Module(model, _path(model), tuple(inputs.made), tuple(outputs.made))
+
+
+def import_path(model_id: str) -> ImportPath:
     """``"kling/kling-3.0/4k"`` -> ``("kling", "kling_3_0", "v4k")``."""
     return tuple(_segment(segment) for segment in model_id.split("/"))
 
@@ -156,17 +159,7 @@ def _free(wanted: str, taken: set[str], numbers: dict[str, int]) -> str:
     return candidate
 
 
-def _module(model: Model) -> Module:
-    # In a class body, a field hides a class of the same name from the annotations below it.
-    taken = RESERVED_CLASSES | set(_all_fields(model.input)) | set(_all_fields(model.output))
-    inputs = _Shapes(prefix="", taken=taken)
-    inputs.add(model.input, "Input")
-    outputs = _Shapes(prefix="Output", taken=taken | {shape.name for shape in inputs.made})
-    outputs.add(model.output, "Output")
-    return Module(model, _path(model), tuple(inputs.made), tuple(outputs.made))
-
-
-def _path(model: Model) -> tuple[str, ...]:
+def _path(model: Model) -> ImportPath:
     declared = model.entry.get("python_path")
     if declared is None:
         return import_path(model.model_id)

@@ -1,0 +1,190 @@
+"""A run makes anew only what has changed, and gives what a clean generation gives."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from command import add_schema, codegen, files
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from runcomfy_codegen.atomic import alone
+from runcomfy_codegen.cli import main
+from runcomfy_codegen.errors import GenerationError
+from runcomfy_codegen.pipeline import build, read
+from runcomfy_codegen.templates import Templates, shipped
+
+# Twins, a package that is a model as well, and neighbours.
+IDS = ("acme/video", "acme/video/extend", "acme/vi.deo", "acme/vi-deo", "other/model", "other/4k")
+TEXTS = ("text", "prompt", "lora-scale", "class")
+
+ACTIONS = ("edit", "edit", "move", "break", "settle", "remove", "upgrade")
+MISHAPS = ("change output", "lose output", "lose cache", "cut cache")
+STEPS = st.tuples(
+    st.sampled_from((*ACTIONS, *MISHAPS)), st.sampled_from(IDS), st.sampled_from(TEXTS), st.integers(0, 1000)
+)
+Step = tuple[str, str, str, int]
+
+
+def clean(schemas: Path, templates: Templates) -> dict[str, bytes]:
+    """What a generation gives that knows nothing of earlier ones; nothing where it is refused."""
+    try:
+        tree = build(read(schemas), "client", keep_going=True, templates=templates)
+    except GenerationError:
+        return {}
+    return {path: text.encode() for path, text in tree.items()}
+
+
+def take(step: Step, folder: Path) -> None:
+    """Change something before the next run."""
+    action, model_id, text, number = step
+    schema = folder / f"schemas/{model_id}.json"
+    made = sorted(path for path in (folder / "generated").rglob("*.*") if path.is_file())
+    match action:
+        case "edit":
+            add_schema(folder, model_id, {"input_schema": {"properties": {text: {"type": "string"}}}})
+        case "move" if schema.exists():
+            add_schema(folder, f"{model_id}-2", json.loads(schema.read_bytes()))
+            schema.unlink()
+        case "break":
+            add_schema(folder, model_id, {"input_schema": {"properties": {text: {"type": "tuple"}}}})
+        case "settle" if schema.exists():
+            add_schema(folder, model_id, {**json.loads(schema.read_bytes()), "python_path": f"settled.m{number}"})
+        case "remove":
+            schema.unlink(missing_ok=True)
+        case "change output" if made:
+            victim = made[number % len(made)]
+            victim.write_bytes(victim.read_bytes().replace(b"str", b"int"))
+        case "lose output" if made:
+            made[number % len(made)].unlink()
+        case "lose cache":
+            shutil.rmtree(folder / "generated/.cache", ignore_errors=True)
+        case "cut cache" if (cache := folder / "generated/.cache/client.json").exists():
+            content = cache.read_bytes()
+            cache.write_bytes(content[: number % len(content)])
+        case "upgrade":
+            template = (shipped() / "model.py.jinja").read_bytes()
+            (folder / "templates/model.py.jinja").write_bytes(template.replace(b"Run ``", f"{text}: ``".encode()))
+
+
+@settings(max_examples=25)
+@given(st.lists(STEPS, min_size=2, max_size=8))
+def test_a_run_gives_what_a_clean_generation_gives(steps: list[Step]) -> None:
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        (folder / "templates").mkdir()
+        (folder / "templates/VERSION").write_text("1\n")
+        arguments = [f"--schemas={folder}/schemas", f"--out={folder}/generated", f"--templates={folder}/templates"]
+        for step in steps:
+            take(step, folder)
+            before = files(folder / "generated")
+            expected = clean(folder / "schemas", Templates(folder / "templates"))
+
+            main(["generate", "--keep-going", "--package", "client", *arguments])
+
+            assert files(folder / "generated") == (expected or before)
+
+
+def test_one_changed_model_is_made_anew_and_no_other(tmp_path: Path) -> None:
+    for number in range(20):
+        add_schema(tmp_path, f"acme/model-{number}")
+    first = codegen("generate", cwd=tmp_path)
+    add_schema(tmp_path, "acme/model-7", {"input_schema": {"properties": {"other": {"type": "integer"}}}})
+
+    check = codegen("check", cwd=tmp_path)
+    second = codegen("generate", cwd=tmp_path)
+
+    assert first.stdout.endswith("; 20 of 20 models made anew\n")
+    assert [line for line in check.stdout.splitlines() if line.startswith("+++")] == [
+        "+++ b/runcomfy/_schemas/acme/model_7.json",
+        "+++ b/runcomfy/models/acme/model_7.py",
+    ]
+    assert second.stdout.endswith(" files, 2 changed; 1 of 20 models made anew\n")
+
+
+def test_where_nothing_has_changed_nothing_is_loaded_that_makes_models(tmp_path: Path) -> None:
+    add_schema(tmp_path, "acme/model")
+    codegen("generate", cwd=tmp_path)
+    program = """
+import sys
+from runcomfy_codegen.atomic import alone
+from runcomfy_codegen.cli import main
+for command in ("check", "generate"):
+    assert main([command]) == 0
+slow = ("datamodel_code_generator", "jinja2", "pydantic", "httpx", "runcomfy", "inflect", "watchfiles")
+print([name for name in slow if name in sys.modules])
+"""
+
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"0\n{}", b"\xff\n", None])
+def test_a_damaged_cache_is_noticed_and_made_anew(tmp_path: Path, content: bytes | None) -> None:
+    add_schema(tmp_path, "acme/model")
+    codegen("generate", cwd=tmp_path)
+    cache = tmp_path / "generated/.cache/runcomfy.json"
+    if content is None:
+        content = cache.read_bytes().replace(b"acme", b"emca")
+    cache.write_bytes(content)
+
+    damaged = codegen("generate", cwd=tmp_path)
+    again = codegen("generate", cwd=tmp_path)
+
+    assert (damaged.returncode, damaged.stderr) == (
+        0,
+        "generated/.cache: is not as it was stored; made everything anew\n",
+    )
+    assert damaged.stdout.endswith(" 0 changed; 1 of 1 model made anew\n")
+    assert (again.stderr, again.stdout.endswith(" 0 changed; 0 of 1 model made anew\n")) == ("", True)
+
+
+def test_the_cache_ignores_itself_in_git_and_can_be_deleted(tmp_path: Path) -> None:
+    add_schema(tmp_path, "acme/model")
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    codegen("generate", cwd=tmp_path)
+    status = ["git", "status", "--porcelain", "--untracked-files=all", "generated/.cache"]
+
+    assert subprocess.run(status, cwd=tmp_path, capture_output=True, check=True).stdout == b""
+    shutil.rmtree(tmp_path / "generated/.cache")
+    assert codegen("check", cwd=tmp_path).returncode == 0
+    assert not (tmp_path / "generated/.cache").exists()
+
+
+def test_a_cache_that_cannot_be_kept_is_no_reason_to_fail(tmp_path: Path) -> None:
+    add_schema(tmp_path, "acme/model")
+    (tmp_path / "generated").mkdir()
+    (tmp_path / "generated/.cache").write_text("in the way")
+
+    done = codegen("generate", cwd=tmp_path)
+
+    assert done.returncode == 0
+    assert "generated/.cache" in done.stderr
+    assert codegen("check", cwd=tmp_path).returncode == 0
+
+
+def test_other_tools_make_everything_anew(tmp_path: Path) -> None:
+    add_schema(tmp_path, "acme/model")
+    codegen("generate", cwd=tmp_path)
+    upgraded = tmp_path / "site/ruff-99.0.0.dist-info"
+    upgraded.mkdir(parents=True)
+    (upgraded / "METADATA").write_text("Metadata-Version: 2.1\nName: ruff\nVersion: 99.0.0\n")
+
+    done = codegen("generate", cwd=tmp_path, PYTHONPATH=str(tmp_path / "site"))
+
+    assert done.stdout.endswith(" 0 changed; 1 of 1 model made anew\n")
+
+
+def test_two_runs_at_once_do_not_mix(tmp_path: Path) -> None:
+    add_schema(tmp_path, "acme/model")
+    with alone(tmp_path / "generated/runcomfy"):
+        done = codegen("generate", cwd=tmp_path)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "generated/runcomfy: another run is writing to it; try again when it has ended\n"
+    assert codegen("generate", cwd=tmp_path).returncode == 0
