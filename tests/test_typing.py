@@ -12,7 +12,7 @@ from conftest import REPOSITORY
 RIGHT = """
 import asyncio
 
-from runcomfy import AsyncClient, AsyncJob, Client, Job, MediaOutput, Status, WaitTimeoutError
+from runcomfy import AsyncClient, AsyncJob, Client, Job, MediaOutput, ModelInfo, Status, WaitTimeoutError
 from runcomfy.models.blackforestlabs.flux_1_kontext.max import text_to_image
 from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
 from runcomfy.sandbox import Sandbox
@@ -40,6 +40,8 @@ def sync(client: Client) -> None:
     except WaitTimeoutError as error:
         print(error.request_id)
     print(job.cancel() is True, job.id, job.status().raw)
+    assert_type(client.models.list(search="edit", on_page=print), list[ModelInfo])
+    assert_type(client.models.get("acme/new-model").base_price_usd, float | None)
 
 
 async def concurrent(client: AsyncClient) -> None:
@@ -49,6 +51,8 @@ async def concurrent(client: AsyncClient) -> None:
     job = await client.submit(edit.Input(prompt="p", image_url="u"))
     assert_type(await job.result(), edit.Output)
     assert_type(await client.run("acme/new-model", {}), MediaOutput)
+    assert_type(await client.models.list(kind="model", include_schema=True), list[ModelInfo])
+    assert_type(await client.models.get("acme/new-model"), ModelInfo)
     async for status in job.updates():
         show(status)
 
@@ -79,6 +83,8 @@ edit.Input(prompt="p")
 client.run(edit.Output())
 client.run("acme/new-model")
 client.job("id", edit.Input)
+client.models.list("edit")
+client.models.get("acme/new-model").price
 client.job("id", edit.Output).result().picture
 Client(tokn="t")
 runcomfy.Clinet

@@ -34,6 +34,7 @@ __all__ = [
     "Media",
     "MediaOutput",
     "MediaRule",
+    "ModelInfo",
     "NotFoundError",
     "Output",
     "PermissionDeniedError",
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
     from ._media import Media as Media
     from ._media import MediaRule as MediaRule
     from ._media import media_fields as media_fields
+    from ._model_info import ModelInfo as ModelInfo
     from ._outputs import MediaOutput as MediaOutput
     from ._outputs import Output as Output
     from ._status import Status as Status
@@ -87,6 +89,7 @@ _MODULES = {
     "Media": "._media",
     "MediaOutput": "._outputs",
     "MediaRule": "._media",
+    "ModelInfo": "._model_info",
     "Output": "._outputs",
     "Status": "._status",
     "media_fields": "._media",

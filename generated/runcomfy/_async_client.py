@@ -12,6 +12,7 @@ from ._drive import AsyncShielded, drive_async, undisturbed
 from ._errors import ConfigurationError, RunComfyError
 from ._http_types import Flow
 from ._inputs import Input, OutT
+from ._models import AsyncModels
 from ._outputs import MediaOutput
 from ._status import Status
 from ._submit import Attempt, interrupted, submit
@@ -83,6 +84,11 @@ class AsyncClient(ClientBase):
     def job(self, request_id: str, output: type[Any] = MediaOutput, /) -> "AsyncJob[Any]":
         """Resume a job by its id; nothing is sent. As `Client.job`."""
         return AsyncJob(self, request_id, output)
+
+    @property
+    def models(self) -> AsyncModels:
+        """The catalog: which models there are, what they take and what they cost. As `Client.models`."""
+        return AsyncModels(self)
 
     async def close(self) -> None:
         """Close the connections. May be called more than once; after it the client cannot be used."""

@@ -89,9 +89,14 @@ class ClientBase:
 
     def _wait_seconds(self, timeout: float | None, on_update: object) -> float:
         """How long to wait; what cannot be waited with is refused, for which a call asks before anything is paid."""
-        if on_update is not None and (not callable(on_update) or iscoroutinefunction(on_update)):
-            raise TypeError(f"on_update: {on_update!r} is no plain function")
+        self._require_plain("on_update", on_update)
         return self._settings.wait_timeout if timeout is None else positive("timeout", timeout)
+
+    @staticmethod
+    def _require_plain(name: str, function: object) -> None:
+        """Refuse what cannot be called, or would have to be awaited."""
+        if function is not None and (not callable(function) or iscoroutinefunction(function)):
+            raise TypeError(f"{name}: {function!r} is no plain function")
 
     def _cancels(self, cancel_on_interrupt: bool | None) -> bool:
         return self._settings.cancel_on_interrupt if cancel_on_interrupt is None else cancel_on_interrupt

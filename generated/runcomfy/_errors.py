@@ -217,7 +217,9 @@ class ResponseMismatchError(RunComfyError):
 
     raw: dict[str, Any]
 
-    def __init__(self, message: str, *, raw: dict[str, Any], request_id: str, model_id: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, raw: dict[str, Any], request_id: str | None = None, model_id: str | None = None
+    ) -> None:
         super().__init__(message, model_id=model_id, request_id=request_id)
         self.raw = raw
 

@@ -2,20 +2,15 @@
 """What can be asked about one job, as flows: its status, its result, to be cancelled."""
 
 import logging
-from collections.abc import Callable
-from dataclasses import replace
 from math import inf
 from urllib.parse import quote
 
-from . import _answers
 from ._answers import Answer
-from ._errors import APIConnectionError, ResponseMismatchError, RunComfyError
-from ._http_types import Flow, Pause, Request, TransportFailure, exchange
-from ._pace import Deadline, backoff
+from ._errors import ResponseMismatchError, RunComfyError
+from ._http_types import Flow, Request
+from ._pace import Deadline
+from ._reads import AtDeadline, repeated
 from ._status import Status, end_of, status_from
-
-AtDeadline = Callable[[RunComfyError | None], RunComfyError]
-"""Makes an error of the last failure before the deadline, or of None where there was none."""
 
 _CANCELLED = ("cancelled", "canceled", "cancellation_requested")
 _CANCELLING = 5.0
@@ -95,30 +90,5 @@ class JobFlows:
     def _repeated(
         self, request: Request, doing: str, deadline: Deadline, at_deadline: AtDeadline | None = None
     ) -> Flow[Answer]:
-        """Send a request that may be sent again, until an answer settles it or the deadline has passed.
-
-        What is raised at the deadline is the last failure, or what `at_deadline` makes of it.
-        """
-        error: RunComfyError | None = None
-        failures = 0
-        while (remaining := deadline.remaining()) > 0:
-            asked = None
-            try:
-                response = yield from exchange(replace(request, timeout=min(request.timeout, remaining)))
-            except TransportFailure as failure:
-                text = f"{doing}: {failure}. The job is not affected; call again."
-                error = APIConnectionError(text, model_id=self.model_id, request_id=self.request_id)
-                error.__cause__ = failure
-            else:
-                answer = _answers.read(response)
-                if (answer.is_success and answer.value is not None) or answer.tells_the_end_of(self.request_id):
-                    return answer
-                error = _answers.status_error(answer, doing, model_id=self.model_id, request_id=self.request_id)
-                if not answer.is_worth_repeating:
-                    raise error
-                asked = answer.retry_after
-            failures += 1
-            yield Pause(deadline.cut(backoff(failures, asked)))
-        if at_deadline is not None:
-            raise at_deadline(error)
-        raise error or APIConnectionError(f"{doing}: no time left", request_id=self.request_id)
+        ids = {"model_id": self.model_id, "request_id": self.request_id}
+        return repeated(request, doing, deadline, **ids, at_deadline=at_deadline)

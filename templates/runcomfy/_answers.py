@@ -6,7 +6,7 @@ status. Without one, the HTTP status decides.
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from ._errors import (
     APIStatusError,
@@ -140,6 +140,13 @@ def read(response: Response) -> Answer:
 def is_request_id(value: object) -> bool:
     """Whether a value can be an id: ids are opaque, but each is a segment of a path."""
     return isinstance(value, str) and value not in ("", ".", "..") and value.isprintable() and len(value) <= 1000
+
+
+def is_model_id(value: object) -> TypeGuard[str]:
+    """Whether a value can be the id of a model: a path below ``models/``."""
+    return isinstance(value, str) and not any(
+        segment in ("", ".", "..") or "\\" in segment or not segment.isprintable() for segment in value.split("/")
+    )
 
 
 def status_error(

@@ -11,6 +11,7 @@ from ._drive import Shielded, drive
 from ._errors import ConfigurationError, RunComfyError
 from ._http_types import Flow
 from ._inputs import Input, OutT
+from ._models import Models
 from ._outputs import MediaOutput
 from ._status import Status
 from ._submit import Attempt, interrupted, submit
@@ -117,6 +118,11 @@ class Client(ClientBase):
             TypeError: `output` is no `Output` class.
         """
         return Job(self, request_id, output)
+
+    @property
+    def models(self) -> Models:
+        """The catalog: which models there are, what they take and what they cost."""
+        return Models(self)
 
     def close(self) -> None:
         """Close the connections. May be called more than once; after it the client cannot be used."""

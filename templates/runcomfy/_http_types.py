@@ -44,7 +44,8 @@ class Once:
 class Request:
     """An HTTP request.
 
-    `path` is below the base URL and already percent-encoded; `timeout` bounds the whole exchange, in seconds.
+    `path` is below the base URL and already percent-encoded, as is its query; `timeout` bounds the whole exchange, in
+    seconds.
     """
 
     method: str

@@ -7,7 +7,7 @@ from hashlib import sha256
 from urllib.parse import quote
 
 from . import _answers
-from ._answers import Answer
+from ._answers import Answer, is_model_id
 from ._errors import (
     APIConnectionError,
     InputProblem,
@@ -80,16 +80,15 @@ def interrupted(
         logger.warning("interrupted; %s", error)
 
 
-def model_path(model_id: str) -> str:
+def model_path(model_id: str, subject: str = "a submit") -> str:
     """``"minimax/Hailuo Video 01 Live"`` -> ``"models/minimax/Hailuo%20Video%2001%20Live"``.
 
     Raises:
         InputValidationError: the id cannot be a path below ``models/``.
     """
-    segments = model_id.split("/")
-    if any(segment in ("", ".", "..") or "\\" in segment or not segment.isprintable() for segment in segments):
-        raise InputValidationError("a submit", [InputProblem("", f"{model_id!r} is no model id")])
-    return "models/" + "/".join(quote(segment, safe="") for segment in segments)
+    if not is_model_id(model_id):
+        raise InputValidationError(subject, [InputProblem("", f"{model_id!r} is no model id")])
+    return "models/" + quote(model_id, safe="/")
 
 
 class Attempt:
