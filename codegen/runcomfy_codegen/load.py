@@ -153,10 +153,17 @@ class _Constant(NamedTuple):
 def parse(data: bytes, source: str) -> Any:
     """Parse one JSON document strictly: no key twice in an object, no NaN; a byte order mark is tolerated."""
     try:
-        value = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_Constant)
-        _refuse_marks(value, source, ())
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise SchemaError(Problem(source, "", f"is not UTF-8 (byte {error.start})")) from None
+    return parse_text(text, source)
+
+
+def parse_text(text: str, source: str) -> Any:
+    """Parse the text of one JSON document as strictly; positions count from its beginning."""
+    try:
+        value = json.loads(text, object_pairs_hook=_object, parse_constant=_Constant)
+        _refuse_marks(value, source, ())
     except json.JSONDecodeError as error:
         raise SchemaError(Problem(source, "", error.msg, f"{error.lineno}:{error.colno}")) from None
     except RecursionError:
