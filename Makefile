@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-long generate check lint golden clean
+.PHONY: run test test-long generate watch check lint golden clean
 
 run: .venv/ready generate
 	$(BIN)/python tests/demo.py
@@ -13,6 +13,10 @@ test: .venv/ready check lint
 # Random schemas through the generator, and random faults through the clients, new ones each time: some minutes.
 test-long: .venv/ready
 	$(BIN)/python -m pytest tests/test_fuzz.py tests/test_machine.py --numprocesses 2 --hypothesis-profile long
+
+# Generates again whenever a schema or a template is edited, until Ctrl-C.
+watch: .venv/ready
+	$(BIN)/runcomfy-codegen watch
 
 generate: .venv/ready
 	$(BIN)/runcomfy-codegen generate

@@ -1,16 +1,20 @@
 """What the commands do with the package: they print, and return the exit code."""
 
 import argparse
+import os
 import shlex
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from time import perf_counter
 
 from . import cache
 from .atomic import alone
-from .errors import Problem
+from .errors import GenerationError, OutputError, Problem
 from .incremental import Update, update
 from .templates import Templates
 from .tree import diff, write
+from .watching import edits
 
 
 def generate(options: argparse.Namespace) -> int:
@@ -44,6 +48,28 @@ def check(options: argparse.Namespace) -> int:
     return 1
 
 
+def watch(options: argparse.Namespace) -> int:
+    """Write the package, and again whenever a schema or a template is edited."""
+    folders = [options.schemas, *Templates(options.templates).folders]
+    try:
+        for files in edits(folders):
+            if files:
+                print(f"edited: {', '.join(os.path.relpath(file) for file in files)}")
+            _generate_again(options)
+    except KeyboardInterrupt:
+        print()
+    return 0
+
+
+def _generate_again(options: argparse.Namespace) -> None:
+    started = perf_counter()
+    try:
+        generate(options)
+    except (GenerationError, OutputError) as error:
+        print(error, file=sys.stderr)
+    print(f"{perf_counter() - started:.2f} s; watching, Ctrl-C ends it", flush=True)
+
+
 def lint(options: argparse.Namespace) -> int:
     """Report what is broken or doubtful in the schemas."""
     from .pipeline import read
@@ -67,9 +93,10 @@ def counted(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
-def report(problems: list[Problem]) -> None:
+def report(problems: Iterable[Problem]) -> None:
     """Tell what is wrong."""
-    print("\n".join(map(str, problems)), file=sys.stderr)
+    for problem in sorted(set(problems)):
+        print(problem, file=sys.stderr)
 
 
 def _update(options: argparse.Namespace) -> Update:

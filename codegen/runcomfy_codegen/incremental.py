@@ -8,7 +8,7 @@ from . import cache
 from .cache import Cache, digest
 from .errors import GenerationError, Problem, SchemaError
 from .layout import ImportPath, Layout, distinct, layout
-from .load import SchemaFile, find
+from .load import SchemaFile, find_some
 from .runtime import runtime
 from .templates import Templates
 from .tree import Tree
@@ -97,7 +97,7 @@ def update(schemas: Path, out: Path, package: str, templates: Templates, *, keep
 
 def _models(schemas: Path, known: Cache) -> tuple[list[_Model], list[Problem]]:
     """The models of a folder in the order of their ids; only those of new files are read."""
-    files, problems = find(schemas)
+    files, problems = find_some(schemas)
     models = []
     for file in files:
         hash_ = digest(file.source.encode(), file.content)

@@ -8,7 +8,7 @@ from math import isinf
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .errors import Problem, SchemaError, pointer
+from .errors import Place, Problem, SchemaError, pointer
 from .literals import is_printable
 
 MAX_BYTES = 4 * 1024 * 1024
@@ -37,7 +37,7 @@ class SchemaFile:
 
 def load(folder: Path) -> tuple[list[ModelSchema], list[Problem]]:
     """Read every ``*.json`` below a folder, in the order of their ids. What cannot be read is a `Problem`."""
-    files, problems = find(folder)
+    files, problems = find_some(folder)
     schemas: list[ModelSchema] = []
     for file in files:
         try:
@@ -62,7 +62,13 @@ def find(folder: Path) -> tuple[list[SchemaFile], list[Problem]]:
             files.append(SchemaFile(relative.removesuffix(".json"), source, _content(folder, relative, source)))
         except SchemaError as error:
             problems.extend(error.problems)
-    if not files and not problems:  # rather a mistyped folder than the wish for a package without models
+    return files, problems
+
+
+def find_some(folder: Path) -> tuple[list[SchemaFile], list[Problem]]:
+    """As `find`, where no files at all are a `Problem`: rather a mistyped folder than a package without models."""
+    files, problems = find(folder)
+    if not files and not problems:
         problems.append(Problem(str(folder), "", "has no schema files (*.json)"))
     return files, problems
 
@@ -88,18 +94,18 @@ def _listed(folder: Path, problems: list[Problem]) -> Iterator[str]:
 
 def _content(folder: Path, relative: str, source: str) -> bytes:
     path = folder / relative
-    if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
-        raise SchemaError(Problem(source, "", f"is a symbolic link to {path.resolve()}, outside of the folder"))
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise SchemaError(Problem(source, "", f"leads to {path.resolve()}, outside of the folder"))
     return read_bytes(path, source)
 
 
-def read_bytes(path: Path, source: str) -> bytes:
+def read_bytes(path: Path, source: str, most: int = MAX_BYTES) -> bytes:
     """The content of a file of people's own."""
     try:
         if not path.is_file() and path.exists():
             raise SchemaError(Problem(source, "", "is no file"))
-        if path.stat().st_size > MAX_BYTES:
-            raise SchemaError(Problem(source, "", f"is larger than {MAX_BYTES} bytes"))
+        if path.stat().st_size > most:
+            raise SchemaError(Problem(source, "", f"is larger than {most} bytes"))
         return path.read_bytes()
     except OSError as error:
         raise SchemaError(Problem(source, "", f"cannot be read: {error.strerror}")) from None
@@ -114,25 +120,25 @@ def parse_file(file: SchemaFile) -> ModelSchema:
     return schema_of(parse(file.content, file.source), file.model_id, file.source)
 
 
-def schema_of(entry: object, model_id: str, source: str) -> ModelSchema:
-    """An entry of a catalog, which is that of the model whose id its file's path says.
+def schema_of(entry: object, model_id: str, source: str, at: Place = ()) -> ModelSchema:
+    """An entry of a catalog, `at` a place of its source, which has to be that of the model.
 
     Raises:
         SchemaError: it is none.
     """
     if not isinstance(entry, dict):
-        raise SchemaError(Problem(source, "", f"a schema file is a JSON object, this is {kind_of(entry)}"))
+        raise SchemaError(Problem(source, pointer(*at), f"a schema file is a JSON object, this is {kind_of(entry)}"))
     if not isinstance(entry.get("input_schema"), dict):
         bare = "; put this schema into it" if "properties" in entry else ""
         given = entry.get("input_schema")
         reason = f"is missing{bare}" if "input_schema" not in entry else f"is {kind_of(given)}, not an object"
-        raise SchemaError(Problem(source, "/input_schema", reason))
+        raise SchemaError(Problem(source, pointer(*at, "input_schema"), reason))
     if not isinstance(entry.get("output_schema") or {}, dict):
-        raise SchemaError(Problem(source, "/output_schema", f"is {kind_of(entry['output_schema'])}, not an object"))
+        reason = f"is {kind_of(entry['output_schema'])}, not an object"
+        raise SchemaError(Problem(source, pointer(*at, "output_schema"), reason))
     if entry.get("model_id", model_id) != model_id:
-        raise SchemaError(
-            Problem(source, "/model_id", f"is {entry['model_id']!r}, but the file's path says {model_id!r}")
-        )
+        reason = f"is {entry['model_id']!r}, but the file's path says {model_id!r}"
+        raise SchemaError(Problem(source, pointer(*at, "model_id"), reason))
     if any(segment in (".", "..") or "\\" in segment or not is_printable(segment) for segment in model_id.split("/")):
         raise SchemaError(Problem(source, "", f"{model_id!r} cannot be a model id"))
     return ModelSchema(model_id, source, entry)

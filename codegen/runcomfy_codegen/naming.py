@@ -116,6 +116,12 @@ def import_path(model_id: str) -> ImportPath:
     return tuple(_segment(segment) for segment in model_id.split("/"))
 
 
+def valid_path(declared: object) -> ImportPath | None:
+    """The import path that a ``python_path`` declares; None, if it cannot be one."""
+    path = tuple(declared.split(".")) if isinstance(declared, str) and len(declared) <= _LONGEST_PATH else ()
+    return path if path and all(part and _segment(part) == part for part in path) else None
+
+
 def _segment(segment: str) -> str:
     identifier = re.sub(r"[^a-z0-9]+", "_", segment.lower())
     if identifier[:1].isdigit():
@@ -163,11 +169,10 @@ def _path(model: Model) -> ImportPath:
     declared = model.entry.get("python_path")
     if declared is None:
         return import_path(model.model_id)
-    path = tuple(declared.split(".")) if isinstance(declared, str) else ()
-    if not path or len(declared) > _LONGEST_PATH or any(not part or _segment(part) != part for part in path):
-        reason = f'is {declared!r}; it takes lower-case names with dots: "vendor.model_two.edit"'
-        raise SchemaError(Problem(model.source, "/python_path", reason))
-    return path
+    if path := valid_path(declared):
+        return path
+    reason = f'is {declared!r}; it takes lower-case names with dots: "vendor.model_two.edit"'
+    raise SchemaError(Problem(model.source, "/python_path", reason))
 
 
 def _all_fields(schema: Plain) -> Iterator[str]:

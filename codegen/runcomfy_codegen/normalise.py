@@ -10,7 +10,7 @@ from typing import Any
 from .docs import one_line, shortened
 from .errors import Place, Problem, Report, SchemaError
 from .load import ModelSchema
-from .plain import NULL, Plain, options, union, words_of
+from .plain import NULL, Plain, opened, options, union, words_of
 from .reader import Reader
 from .references import resolve
 
@@ -54,10 +54,13 @@ class Model:
     title: str
     description: str
     price: str
+    """``"0.04 USD per output"``; empty where it is not known."""
     input: Plain
     """An object with ``properties`` and ``required``."""
     output: Plain
-    """The same."""
+    """The same, for reading a result: nothing in it narrows what has been paid for."""
+    promise: Plain
+    """The same, as it is declared: with the enums and limits that the API promises to keep."""
     entry: dict[str, Any]
     findings: tuple[Problem, ...]
     """What is doubtful in the file, and what is done about it."""
@@ -68,11 +71,11 @@ def normalise(schema: ModelSchema) -> Model:
     entry = schema.entry
     report = Report(schema.source)
     input_: Plain = {}
-    output: Plain = {}
+    promise: Plain = {}
     with report.gathering():
         input_ = _input(entry, report)
     with report.gathering():
-        output = _output(entry, report)
+        promise = _promise(entry, report)
     if report.problems:
         raise SchemaError(*report.problems)
     return Model(
@@ -80,9 +83,10 @@ def normalise(schema: ModelSchema) -> Model:
         source=schema.source,
         title=shortened(one_line(entry.get("display_name"))),
         description=shortened(one_line(entry.get("description"))),
-        price=_price(entry),
+        price=price_of(entry),
         input=input_,
-        output=output,
+        output=_output(opened(promise)),
+        promise=_output(promise),
         entry={"model_id": schema.model_id, **entry},
         findings=tuple(report.findings),
     )
@@ -103,9 +107,12 @@ def _input(entry: dict[str, Any], report: Report) -> Plain:
     return merged
 
 
-def _output(entry: dict[str, Any], report: Report) -> Plain:
+def _promise(entry: dict[str, Any], report: Report) -> Plain:
     schema, at = _output_schema(entry)
-    plain = Reader(entry, at, is_input=False, report=report).root(_typed(schema))
+    return Reader(entry, at, is_input=False, report=report).root(_typed(schema))
+
+
+def _output(plain: Plain) -> Plain:
     objects = [option for option in options(plain) if option.get("type") == "object"]
     others = [option for option in options(plain) if option not in objects and option != NULL]
     if others:  # no object, but one string or list: it gets a field
@@ -161,9 +168,10 @@ def _pointed(entry: dict[str, Any], schema: object, at: Place) -> tuple[object, 
     return schema, at
 
 
-def _price(entry: dict[str, Any]) -> str:
+def price_of(entry: dict[str, Any]) -> str:
+    """``"0.04 USD per output"``; empty where none is published."""
     price = entry.get("base_price_usd")
     if not isinstance(price, int | float) or isinstance(price, bool):
         return ""
     unit = one_line(entry.get("price_unit")) or "request"
-    return f"{price} USD per {unit}, as published when this module was generated."
+    return f"{price} USD per {unit}"

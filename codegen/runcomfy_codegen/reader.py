@@ -16,7 +16,7 @@ from .errors import Place, Report
 from .finish import finished
 from .limits import limits
 from .literals import is_text
-from .plain import MAX_ALTERNATIVES, NULL, Plain, TooManyAlternatives, both, opened, options, rounded, union, words_of
+from .plain import MAX_ALTERNATIVES, NULL, Plain, TooManyAlternatives, both, options, rounded, union, words_of
 from .references import definition_name, resolve
 
 MAX_DEPTH = 32
@@ -49,10 +49,9 @@ class Reader:
     """What the references lead to, on the way to where the reader is."""
 
     def root(self, schema: object) -> Plain:
-        """The plain meaning of the whole schema."""
+        """The plain meaning of the whole schema, as it is declared."""
         self._following = (self.root_at,)
-        plain = self._read(schema, self.root_at)
-        return plain if self.is_input else opened(plain)
+        return self._read(schema, self.root_at)
 
     def _read(self, schema: object, at: Place, name: str = "") -> Plain:
         """The plain meaning of a whole: the root, a property, the items of an array."""

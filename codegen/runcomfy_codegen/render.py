@@ -65,6 +65,7 @@ def _model(code: Code, package: str, templates: Templates) -> str:
         header=header(model.source),
         package=package,
         model=model,
+        price=f"{model.price}, as published when this module was generated." if model.price else "",
         heading=f"{model.title} (``{model.model_id}``)." if model.title else f"``{model.model_id}``.",
         imports=code.imports,
         names=sorted({*names, *(cls.name for cls in (*code.inputs, *code.outputs))}),
