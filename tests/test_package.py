@@ -1,5 +1,6 @@
 """The wheel: what is in it, and that it works where nothing else is installed."""
 
+import os
 import subprocess
 import sys
 import venv
@@ -80,3 +81,39 @@ def test_the_generator_finds_its_templates_in_the_wheel(wheel: Path, tmp_path: P
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[0] == str(tmp_path / "site/runcomfy_codegen/templates")
     assert (tmp_path / "generated/runcomfy/models/m.py").exists()
+
+
+def test_whoever_has_only_the_wheel_adds_generates_checks_and_compares(wheel: Path, tmp_path: Path) -> None:
+    with ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "schema.json").write_text('{"properties": {"text": {"type": "string"}}}')
+    (tmp_path / "newer.json").write_text('{"properties": {"text": {"type": "string"}, "seed": {"type": "integer"}}}')
+    package = ("--out", "src", "--package", "acme_models")
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "runcomfy_codegen", *arguments],
+            cwd=tmp_path / "empty",
+            env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, ""), arguments
+        return done.stdout
+
+    run("add", "../schema.json", "--model-id", "acme/secret")
+    run("generate", *package)
+    run("add", "../newer.json", "--model-id", "acme/secret", "--schemas", "newer")
+
+    assert run("check", *package).endswith(" up to date\n")
+    assert "compatible  input seed: field added, int\n" in run("diff", "schemas", "newer")
+    program = "import runcomfy; from acme_models.models.acme import secret; print(secret.__file__, runcomfy.__file__)"
+    paths = os.pathsep.join((str(tmp_path / "empty/src"), str(tmp_path / "site")))
+    environment = {**os.environ, "PYTHONPATH": paths}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [
+        str(tmp_path / "empty/src/acme_models/models/acme/secret.py"),
+        str(tmp_path / "site/runcomfy/__init__.py"),
+    ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .classes import classes
-from .errors import GenerationError, Problem, SchemaError
+from .errors import GenerationError, OutputError, Problem, SchemaError
 from .formatting import format_tree
 from .layout import ImportPath, Layout, distinct, layout
 from .load import ModelSchema, SchemaFile, load, parse_file
@@ -15,9 +15,24 @@ from .render import data, packages, render
 from .runtime import runtime
 from .templates import Templates
 from .tree import Tree
-from .verify import verify
+from .verify import UnsafeCode, objections, verify
 
 SHIPPED = Templates()
+_PLAIN = {
+    "display_name": "A model",
+    "description": "It has a bit of everything that a template may have a case for.",
+    "base_price_usd": 1,
+    "input_schema": {
+        "required": ["prompt"],
+        "properties": {
+            "prompt": {"type": "string", "description": "What to draw."},
+            "image": {"type": "string", "format": "image_uri"},
+            "lora": {"properties": {"path": {"type": "string"}}},
+            "options": {"properties": {"scale": {"type": "number"}}, "additionalProperties": True},
+        },
+    },
+    "output_schema": {"output": {"properties": {"camera": {"properties": {"angle": {"type": "number"}}}}}},
+}
 
 
 @dataclass(frozen=True)
@@ -73,6 +88,23 @@ def make(
     """The files of some of the models, and of some of the packages that hold them."""
     codes = [classes(module) for module in modules]
     rendered = {**render(codes, package, files, templates), **packages(holders, files, templates)}
-    for path, text in rendered.items():
-        verify(path, text, package)
+    try:
+        excused = _own_constructs(package, templates)
+        for path, text in rendered.items():
+            verify(path, text, package, excused)
+    except UnsafeCode as error:
+        if templates.own is None:
+            raise
+        raise OutputError(f"{templates.own}: what these templates print cannot be used: {error}") from error
     return {**format_tree(rendered), **data(codes, files)}
+
+
+def _own_constructs(package: str, templates: Templates) -> frozenset[str]:
+    """What templates of one's own add to every module, a plain one's too; what a schema adds beyond is refused."""
+    if templates.own is None:
+        return frozenset()
+    plain = name(normalise(ModelSchema("vendor/model", "schemas/vendor/model.json", _PLAIN)))
+    files = layout([plain.path], package)
+    rendered = render([classes(plain)], package, files, templates) | packages(files.packages, files, templates)
+    found = (objections(path, text, package) for path, text in rendered.items())
+    return frozenset(reason for path_found in found for _, reason in path_found)

@@ -3,11 +3,12 @@
 import json
 import re
 from collections.abc import Iterable
-from functools import cache
+from traceback import extract_tb
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
 from .classes import Code
+from .errors import OutputError
 from .layout import ImportPath, Layout
 from .literals import Section, docstring, literal
 from .templates import Templates
@@ -27,15 +28,14 @@ _RAISES = (
 
 def render(codes: Iterable[Code], package: str, files: Layout, templates: Templates) -> Tree:
     """The modules of models; paths are relative to the output folder."""
-    return {files.modules[code.module.path]: _model(code, package, templates) for code in codes}
+    template = _Template(templates, "model.py.jinja")
+    return {files.modules[code.module.path]: _model(code, package, template) for code in codes}
 
 
 def packages(paths: Iterable[ImportPath], files: Layout, templates: Templates) -> Tree:
     """The packages that hold the modules."""
-    return {
-        files.packages[path]: _print(templates, "package.py.jinja", header=header("schemas"), path=path)
-        for path in paths
-    }
+    template = _Template(templates, "package.py.jinja")
+    return {files.packages[path]: template.printed(header=header("schemas"), path=path) for path in paths}
 
 
 def data(codes: Iterable[Code], files: Layout) -> Tree:
@@ -54,14 +54,12 @@ def data(codes: Iterable[Code], files: Layout) -> Tree:
     return tree
 
 
-def _model(code: Code, package: str, templates: Templates) -> str:
+def _model(code: Code, package: str, template: "_Template") -> str:
     model = code.module.model
     # In a signature, what must be given comes first; a body keeps the order of the schema.
     parameters = sorted(code.inputs[-1].fields, key=lambda field: not field.required)
     names = ["Input", "MODEL_ID", "Output", "run", "run_async", "submit", "submit_async"]
-    return _print(
-        templates,
-        "model.py.jinja",
+    return template.printed(
         header=header(model.source),
         package=package,
         model=model,
@@ -79,11 +77,29 @@ def _model(code: Code, package: str, templates: Templates) -> str:
     )
 
 
-def _print(templates: Templates, template: str, **variables: object) -> str:
-    return _environment(templates).get_template(template).render(variables)
+class _Template:
+    """One template, read anew for each generation: it may have been edited meanwhile."""
+
+    def __init__(self, templates: Templates, name: str) -> None:
+        self._own = templates.own
+        self._name = name
+        self._environment = _environment(templates)
+
+    def printed(self, **variables: object) -> str:
+        try:
+            return self._environment.get_template(self._name).render(variables)
+        except (TemplateError, UnicodeDecodeError) as error:
+            if self._own is None:
+                raise
+            raise OutputError(f"{self._own / self._name}:{_line(error)}: {error}") from error
 
 
-@cache
+def _line(error: Exception) -> int:
+    """The line of a template that an error is about: the last that was reached in one."""
+    frames = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename.endswith(".jinja")]
+    return getattr(error, "lineno", None) or (frames[-1] if frames else 1) or 1
+
+
 def _environment(templates: Templates) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(templates.folders, encoding="utf-8"),

@@ -6,7 +6,7 @@ shared with the stages before would let through whatever they let through.
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 _ALLOWED = (
     *(ast.Module, ast.ImportFrom, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef),
@@ -39,15 +39,22 @@ class UnsafeCode(Exception):
     """A rendered module contains something that generated code never does: a defect of the generator."""
 
 
-def verify(path: str, text: str, package: str) -> None:
-    """Raise `UnsafeCode` unless the module keeps to the short list."""
+def verify(path: str, text: str, package: str, excused: Set[str] = frozenset()) -> None:
+    """Raise `UnsafeCode` unless the module keeps to the short list, and to the `excused` objections."""
+    for line, reason in objections(path, text, package):
+        if reason not in excused:
+            raise UnsafeCode(f"{path}:{line}: {reason}")
+
+
+def objections(path: str, text: str, package: str) -> Iterator[tuple[int, str]]:
+    """Everything in a module that is not on the short list, with its line; what does not parse is `UnsafeCode`."""
     try:
         tree = ast.parse(text.encode())  # as Python will read the file, with the encoding that it declares
     except (SyntaxError, ValueError, RecursionError) as error:
         raise UnsafeCode(f"{path}: does not parse: {error}") from error
     known = _BUILTINS | _CONSTANTS | {"_runtime"}.union(*_IMPORTED.values(), _defined(tree))
     for node, reason in _objections(tree, package, known):
-        raise UnsafeCode(f"{path}:{getattr(node, 'lineno', 0)}: {reason}")
+        yield getattr(node, "lineno", 0), reason
 
 
 def _defined(tree: ast.Module) -> Iterator[str]:
@@ -118,7 +125,7 @@ def _objection(node: ast.AST, package: str, known: set[str]) -> str | None:
         case ast.Name(id=name, ctx=ast.Load()) if name not in known:
             return f"reads {name}"
         case ast.Assign(targets=targets) if not {ast.unparse(target) for target in targets} <= _CONSTANTS:
-            return f"assigns {ast.unparse(node)}"
+            return f"assigns {', '.join(map(ast.unparse, targets))}"
         case ast.Expr(value=value) if not isinstance(value, ast.Constant):
             return "is a statement without effect"
         case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef() if node.decorator_list:
