@@ -8,7 +8,7 @@ from .errors import Problem
 from .impact import Change, Impact, worst
 from .literals import escaped
 
-_LONGEST = 200
+_LONGEST = 100
 _SECTIONS = {"Removed": "removed", "Added": "added", "Changed": ""}
 
 

@@ -38,6 +38,10 @@ def fields(old: Plain, new: Plain, at: str = "") -> Iterator[Found]:
 
 def values(old: Plain, new: Plain, at: str) -> Iterator[Found]:
     """What has changed in the values that a field takes, and in what is told of it."""
+    yield from dict.fromkeys(_values(old, new, at))  # two looks may find the same
+
+
+def _values(old: Plain, new: Plain, at: str) -> Iterator[Found]:
     yield from _types(old, new, at)
     for kind, was, now in _pairs(old, new):
         yield from choices(was, now, at)
@@ -131,6 +135,6 @@ def _told(old: Plain, new: Plain, at: str) -> Iterator[Found]:
         yield Found(
             at, "sample changed", *(json_text(plain["default"]) if "default" in plain else "" for plain in (old, new))
         )
-    for word in ("description", "about"):
-        if old.get(word, "") != new.get(word, ""):
-            yield Found(at, "text changed", old.get(word, ""), new.get(word, ""))
+    for before, after in dict.fromkeys((old.get(word, ""), new.get(word, "")) for word in ("description", "about")):
+        if before != after:
+            yield Found(at, "text changed", before, after)

@@ -29,7 +29,7 @@ class Fetched:
     """What the catalog has of a selection."""
 
     selection: Selection
-    rows: list[Any]
+    rows: list[dict[str, Any]]
     """Entries as received."""
     missing: list[str]
     """The ids that were asked for and are not in the catalog."""
@@ -49,15 +49,17 @@ def fetch(selection: Selection, base_url: str | None, tell: Tell) -> Fetched:
         raise OutputError(f"the client, which reads the catalog, is not there ({error}); generate it first") from None
     try:
         with Client(base_url=base_url) as client:
+            base_url = client.base_url
             return _by_id(client, selection, tell) if selection.model_ids else _listed(client, selection, tell)
     except RunComfyError as error:
-        raise OutputError(str(error)) from error
+        raise OutputError(f"{base_url}: {error}" if base_url else str(error)) from error
 
 
 def _by_id(client: Any, selection: Selection, tell: Tell) -> Fetched:
     from runcomfy import NotFoundError
 
-    rows, missing = [], []
+    rows: list[dict[str, Any]] = []
+    missing: list[str] = []
     for number, model_id in enumerate(selection.model_ids, 1):
         try:
             rows.append(client.models.get(model_id).raw)
@@ -68,12 +70,16 @@ def _by_id(client: Any, selection: Selection, tell: Tell) -> Fetched:
 
 
 def _listed(client: Any, selection: Selection, tell: Tell) -> Fetched:
-    total: int | None = None
+    totals: set[int | None] = set()
+    last = 0
 
-    def on_page(read: int, of: int | None) -> None:
-        nonlocal total
-        total = of
-        tell(read, of)
+    def on_page(read: int, total: int | None) -> None:
+        nonlocal last
+        if read < last:  # it is read again from the beginning
+            totals.clear()
+        last = read
+        totals.add(total)
+        tell(read, total)
 
     found = client.models.list(
         search=selection.search,
@@ -82,4 +88,4 @@ def _listed(client: Any, selection: Selection, tell: Tell) -> Fetched:
         include_schema=True,
         on_page=on_page,
     )
-    return Fetched(selection, [info.raw for info in found], [], is_complete=total in (None, len(found)))
+    return Fetched(selection, [info.raw for info in found], [], is_complete=totals == {len(found)})

@@ -1,5 +1,6 @@
 """How a text from a schema becomes Python: as a literal or as a docstring, never in any other way."""
 
+import json
 import re
 import textwrap
 from collections.abc import Sequence
@@ -21,6 +22,13 @@ def literal(value: object) -> str:
 def escaped(text: str) -> str:
     """A text for a terminal: its line breaks, and characters that steer or cannot be printed, are spelled out."""
     return _UNPRINTABLE.sub(lambda sign: ascii(sign[0])[1:-1], text)
+
+
+def json_document(value: object) -> str:
+    """The text of a JSON file, in the letters that people read."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    # Half a surrogate pair has no UTF-8, but JSON has a way to write it.
+    return re.sub("[\ud800-\udfff]", lambda half: f"\\u{ord(half[0]):04x}", text) + "\n"
 
 
 def is_text(text: str) -> bool:

@@ -76,17 +76,20 @@ def find_some(folder: Path) -> tuple[list[SchemaFile], list[Problem]]:
 def _listed(folder: Path, problems: list[Problem]) -> Iterator[str]:
     """The paths of all schema files, relative to the folder."""
 
+    def named(path: Path) -> str:
+        return (Path(folder.resolve().name) / path.relative_to(folder)).as_posix()
+
     def unreadable(error: OSError) -> None:
-        problems.append(Problem(str(error.filename), "", f"cannot be read: {error.strerror}"))
+        problems.append(Problem(named(Path(error.filename)), "", f"cannot be read: {error.strerror}"))
 
     for place, folders, names in os.walk(folder, onerror=unreadable):
         folders[:] = [name for name in folders if not name.startswith(".")]  # an editor's or a tool's own
         for name in folders:
             path = Path(place, name)
             if path.is_symlink():
-                problems.append(Problem(str(path), "", "is a symbolic link to a folder; none is followed"))
+                problems.append(Problem(named(path), "", "is a symbolic link to a folder; none is followed"))
             elif name.endswith(".json"):
-                problems.append(Problem(str(path), "", "is a folder, not a schema file"))
+                problems.append(Problem(named(path), "", "is a folder, not a schema file"))
         for name in names:
             if name.endswith(".json") and not name.startswith("."):
                 yield Path(place, name).relative_to(folder).as_posix()

@@ -17,6 +17,8 @@ def problem_of(model_id: str) -> str | None:
         return f"is longer than {_LONGEST} characters"
     if not all(_SEGMENT.fullmatch(segment) for segment in segments):
         return "is no model id: letters, digits, '.', '_' and '-', with '/' between its parts"
+    if any(segment.lower().endswith(".json") for segment in segments[:-1]):
+        return "has a part that would be a folder named like a schema file"
     if any(_DEVICE.fullmatch(segment) for segment in segments):
         return "would be a device on some systems, not a file"
     return None

@@ -57,7 +57,12 @@ def _bounds(plain: Plain) -> dict[str, _Bound]:
     found: dict[str, _Bound] = {}
     for keyword in plain.keys() & {*_LEAST, *_MOST}:
         sign = 1 if keyword in _LEAST else -1
-        bound = _Bound((sign * Fraction(str(plain[keyword])), "exclusive" in keyword), f"{keyword} {plain[keyword]}")
+        value, is_open = sign * Fraction(str(plain[keyword])), "exclusive" in keyword
+        if is_open and plain.get("type") == "integer":
+            value, is_open = value + 1, False  # above 0 is at least 1
+        if keyword in ("minLength", "minItems") and not value:
+            continue
+        bound = _Bound((value, is_open), f"{keyword} {plain[keyword]}")
         _keep_tighter(found, keyword.replace("exclusiveM", "m"), bound)
     for quantity, operator, limit, _ in plain.get("media", {}).get("rules", ()):
         sign = 1 if operator[0] == ">" else -1

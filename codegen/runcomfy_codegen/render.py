@@ -1,7 +1,5 @@
 """Typed models in, a `Tree` of files out. The templates print; what they print was decided before."""
 
-import json
-import re
 from collections.abc import Iterable
 from traceback import extract_tb
 
@@ -10,7 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 from .classes import Code
 from .errors import OutputError
 from .layout import ImportPath, Layout
-from .literals import Section, docstring, literal
+from .literals import Section, docstring, json_document, literal
 from .templates import Templates
 from .tree import MARK, Tree, header
 
@@ -47,10 +45,7 @@ def data(codes: Iterable[Code], files: Layout) -> Tree:
         entry = {"$comment": f"{MARK} from {model.source}"} | {
             key: value for key, value in model.entry.items() if key != "$comment"
         }
-        text = json.dumps(entry, indent=2, ensure_ascii=False)
-        # Half a surrogate pair has no UTF-8, but JSON has a way to write it.
-        text = re.sub("[\ud800-\udfff]", lambda half: f"\\u{ord(half[0]):04x}", text)
-        tree[files.schemas[code.module.path]] = f"{text}\n"
+        tree[files.schemas[code.module.path]] = json_document(entry)
     return tree
 
 

@@ -18,6 +18,16 @@ class Side(NamedTuple):
     is_whole: bool
     """Whether it has all models, as a folder; or only some, as a file."""
 
+    def less_unread(self, other: "Side") -> "Side":
+        """Without the models that the other side has, but cannot be read there."""
+        unread = [problem.file.partition("/")[2].removesuffix(".json") for problem in other.problems]
+        files = {
+            key: file
+            for key, file in self.files.items()
+            if key in other.files or not any(not part or f"{key}/".startswith(f"{part}/") for part in unread)
+        }
+        return self._replace(files=files)
+
 
 def sides(old: str, new: str, schemas: Path) -> tuple[Side, Side]:
     """Both sides; where one is a file, only its models count on the other.
@@ -33,7 +43,7 @@ def sides(old: str, new: str, schemas: Path) -> tuple[Side, Side]:
         before = before._replace(files={key: file for key, file in before.files.items() if key in after.files})
     if after.is_whole and not before.is_whole:
         after = after._replace(files={key: file for key, file in after.files.items() if key in before.files})
-    return before, after
+    return before.less_unread(after), after.less_unread(before)
 
 
 def _side(name: str, schemas: Path, model_id: str | None) -> Side:

@@ -12,6 +12,7 @@ from .commands import counted, report
 from .errors import SchemaError
 from .fetch import Selection, fetch
 from .impact import Impact, worst
+from .literals import escaped
 from .revisions import sides
 from .schema_files import FileChange, Folder
 from .sources import gather
@@ -31,19 +32,18 @@ def add(options: argparse.Namespace) -> int:
         folder = Folder(options.schemas)
         plan = folder.plan(entries)
         refused = [change for change in plan.changes if change.before is not None and not options.force]
-        written = [change for change in plan.changes if change not in refused]
-        for change in written:
-            folder.write(change)
+        written, unwritten = folder.write(change for change in plan.changes if change not in refused)
+    problems += [*plan.problems, *unwritten]
     for change in written:
         print(f"{folder.file(change.after.model_id)}: {'changed' if change.before else 'added'}")
         _indented(_remarks(change))
     for model_id in plan.unchanged:
         print(f"{folder.file(model_id)}: up to date")
     for change in refused:
-        print(_difference(change), end="")
+        print(_difference(change))
         print(f"{folder.file(change.after.model_id)}: is another; --force changes it as shown", file=sys.stderr)
-    report([*problems, *plan.problems])
-    return int(bool(problems or plan.problems or refused))
+    report(problems)
+    return int(bool(problems or refused))
 
 
 def sync(options: argparse.Namespace) -> int:
@@ -59,18 +59,15 @@ def sync(options: argparse.Namespace) -> int:
         folder = Folder(options.schemas)
         found = synced(fetched, folder)
         pruned = found.gone if options.prune else []
-        if not options.dry_run:
-            for change in found.changes:
-                folder.write(change)
-            for model_id in pruned:
-                folder.remove(model_id)
+        written, unwritten = ([], []) if options.dry_run else folder.write(found.changes)
+        unremoved = [] if options.dry_run else folder.remove(pruned)
     _tell_plan(found, folder, is_pruned=options.prune)
     after = {**folder.files, **{change.after.model_id: change.after for change in found.changes}}
     compared = compare(folder.files, {key: file for key, file in after.items() if key not in pruned})
     print(as_text(compared.changes))
-    problems = {*found.problems, *compared.problems}
+    problems = {*found.problems, *compared.problems, *unwritten, *unremoved}
     report(problems)
-    counts = f"{len(found.changes):,} written, {found.unchanged:,} up to date, {len(found.gone):,} gone"
+    counts = f"{len(written):,} written, {found.unchanged:,} up to date, {len(found.gone):,} gone"
     dry = "; dry run, nothing was written" if options.dry_run else ""
     print(f"{options.schemas}: {counted(len(fetched.rows), 'model')} in the catalog; {counts}{dry}", file=sys.stderr)
     return int(bool(problems))
@@ -120,11 +117,10 @@ def _twin(change: FileChange) -> Iterator[str]:
 
 
 def _difference(change: FileChange) -> str:
-    before, after = (
-        file.content.decode("utf-8-sig").splitlines(keepends=True) if file else []
-        for file in (change.before, change.after)
-    )
-    return "".join(unified_diff(before, after, f"a/{change.after.source}", f"b/{change.after.source}"))
+    contents = (file.content if file else b"" for file in (change.before, change.after))
+    before, after = (content.decode("utf-8-sig").removesuffix("\n").split("\n") for content in contents)
+    lines = unified_diff(before, after, f"a/{change.after.source}", f"b/{change.after.source}", lineterm="")
+    return "\n".join(map(escaped, lines))
 
 
 def _indented(lines: Iterable[str]) -> None:

@@ -1,18 +1,19 @@
 """A folder of schema files and entries that are to go into it: what has to be written, and the writing."""
 
-import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .atomic import replace
-from .errors import OutputError, Problem, SchemaError
+from .errors import Problem, SchemaError
 from .layout import ImportPath
+from .literals import json_document
 from .load import SchemaFile, find, parse_file
 from .naming import import_path, valid_path
 from .pipeline import understood_file
-from .sources import Entry
+from .sources import Entry, same
 
 _SCHEMAS = ("input_schema", "output_schema")
 
@@ -60,57 +61,71 @@ class Folder:
         taken = {_path(model_id, entry): model_id for model_id, entry in self.entries.items()}
         for entry in sorted(entries, key=lambda entry: str(entry["model_id"])):
             model_id: str = entry["model_id"]
-            before = self.files.get(model_id)
-            if before is not None and model_id not in self.entries:
-                continue  # it cannot be read, and who knows what else is in it
+            if model_id not in self.entries and os.path.lexists(self.file(model_id)):
+                plan.problems.extend(self._in_the_way(model_id))
+                continue
             known = self.entries.get(model_id)
             after = merged(known, entry)
-            if known is not None and _same(known, after):
+            if known is not None and same(known, after):
                 plan.unchanged.append(model_id)
                 continue
             twin = taken.get(_path(model_id, after), model_id)
             if twin != model_id:
                 after = _settled(after, taken)
-            file = SchemaFile(model_id, f"{self.path.resolve().name}/{model_id}.json", text_of(after).encode())
+            file = SchemaFile(model_id, self._source(model_id), json_document(after).encode())
             try:
                 taken[understood_file(file).path] = model_id
             except SchemaError as error:
                 plan.problems.extend(error.problems)
                 continue
-            plan.changes.append(FileChange(before, file, after, "" if twin == model_id else twin))
+            plan.changes.append(FileChange(self.files.get(model_id), file, after, "" if twin == model_id else twin))
         return plan
 
     def file(self, model_id: str) -> Path:
         """Where the schema of a model belongs."""
         return self.path / f"{model_id}.json"
 
-    def write(self, change: FileChange) -> None:
-        """Write one file, whole or not at all.
+    def _in_the_way(self, model_id: str) -> list[Problem]:
+        """Why a file that is there cannot be brought up to date: it could not be read, or it is not this model's."""
+        path, source = self.file(model_id), self._source(model_id)
+        if any(problem.file in (str(path), source) for problem in self.problems):
+            return []
+        reason = "is taken by this file system for that of another model, whose id differs in case"
+        return [Problem(source, "", reason)]
 
-        Raises:
-            OutputError: it cannot be written, or would be written elsewhere.
-        """
-        path = self.file(change.after.model_id)
-        if not path.parent.resolve().is_relative_to(self.path.resolve()):
-            raise OutputError(f"{path}: leads out of the folder, so it is not written")
-        if change.before is None and path.exists():
-            raise OutputError(f"{path}: this file system takes it for that of another model, whose id differs in case")
-        try:
-            replace(path, change.after.content)
-        except OSError as error:
-            raise OutputError(f"{error.filename}: {error.strerror}") from error
+    def _source(self, model_id: str) -> str:
+        return f"{self.path.resolve().name}/{model_id}.json"
 
-    def remove(self, model_id: str) -> None:
-        """Remove the file of a model, and the folders that are empty without it."""
-        path = self.file(model_id)
-        try:
-            path.unlink()
-            for folder in path.parents:
-                if folder == self.path or any(folder.iterdir()):
-                    return
-                folder.rmdir()
-        except OSError as error:
-            raise OutputError(f"{error.filename}: {error.strerror}") from error
+    def write(self, changes: Iterable[FileChange]) -> tuple[list[FileChange], list[Problem]]:
+        """Write files, each whole or not at all: those that are written, and what keeps others from being it."""
+        written: list[FileChange] = []
+        problems: list[Problem] = []
+        for change in changes:
+            path = self.file(change.after.model_id)
+            try:
+                if not path.parent.resolve().is_relative_to(self.path.resolve()):
+                    problems.append(Problem(str(path), "", "leads out of the folder, so it is not written"))
+                    continue
+                replace(path, change.after.content)
+            except OSError as error:
+                problems.append(Problem(str(error.filename or path), "", f"cannot be written: {error.strerror}"))
+                continue
+            written.append(change)
+        return written, problems
+
+    def remove(self, model_ids: Iterable[str]) -> list[Problem]:
+        """Remove the files of models, and the folders that are empty without them; what keeps others from it."""
+        problems: list[Problem] = []
+        for model_id in model_ids:
+            path = self.file(model_id)
+            try:
+                path.unlink()
+                while path.parent != self.path and not any(path.parent.iterdir()):
+                    path = path.parent
+                    path.rmdir()
+            except OSError as error:
+                problems.append(Problem(str(path), "", f"cannot be removed: {error.strerror}"))
+        return problems
 
 
 def merged(known: Entry | None, entry: Entry) -> Entry:
@@ -121,14 +136,18 @@ def merged(known: Entry | None, entry: Entry) -> Entry:
     """
     if known is None:
         return _in_order(entry)
-    new = {key: value for key, value in entry.items() if key != "model_id" or key in known}
+    new = {key: value for key, value in entry.items() if not _is_theirs(key, value, known)}
     both: Entry = _arranged({**known, **new}, known)
     return both if both.keys() == known.keys() else _in_order(both)
 
 
-def text_of(entry: Entry) -> str:
-    """The text of a schema file."""
-    return json.dumps(entry, indent=2, ensure_ascii=False) + "\n"
+def _is_theirs(key: str, value: object, known: Entry) -> bool:
+    """Whether a file keeps its own: import paths are what people import, and no output schema is none."""
+    return (
+        (key == "model_id" and key not in known)
+        or (key == "python_path" and key in known)
+        or (key == "output_schema" and value is None)
+    )
 
 
 def _in_order(entry: Entry) -> Entry:
@@ -144,11 +163,6 @@ def _arranged(new: Any, old: Any) -> Any:
     if isinstance(new, list) and isinstance(old, list):
         return [_arranged(part, old[index] if index < len(old) else None) for index, part in enumerate(new)]
     return new
-
-
-def _same(one: Entry, other: Entry) -> bool:
-    """Whether two entries are the same JSON; to Python, 1 and 1.0 and True are one."""
-    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def _path(model_id: str, entry: Entry) -> ImportPath:

@@ -1,5 +1,6 @@
 """What people have at hand of a model, as catalog entries: a saved page, an entry, a whole catalog, a bare schema."""
 
+import json
 import re
 import sys
 from collections.abc import Iterable
@@ -21,6 +22,7 @@ _EXPECTED = "a saved API page, a catalog entry, a catalog answer or an input sch
 def gather(sources: Iterable[str], model_id: str | None = None) -> tuple[list[Entry], list[Problem]]:
     """The entries in all sources, ``-`` being standard input, and what is wrong with the others."""
     by_id: dict[str, tuple[Entry, str]] = {}
+    disputed: set[str] = set()
     problems: list[Problem] = []
     for source in sources:
         try:
@@ -32,9 +34,10 @@ def gather(sources: Iterable[str], model_id: str | None = None) -> tuple[list[En
         problems += wrong
         for entry in found:
             first, other = by_id.setdefault(entry["model_id"], (entry, name))
-            if first != entry:
+            if not same(first, entry):
                 problems.append(Problem(name, "", f"has another schema for {entry['model_id']} than {other}"))
-    return [entry for entry, _ in by_id.values()], problems
+                disputed.add(entry["model_id"])
+    return [entry for key, (entry, _) in by_id.items() if key not in disputed], problems
 
 
 def read(source: str) -> tuple[str, bytes]:
@@ -96,28 +99,37 @@ def _of_page(text: str, name: str, model_id: str | None) -> Entry:
 
 
 def _of_catalog(rows: list[Any], at: Place, name: str, model_id: str | None) -> tuple[list[Entry], list[Problem]]:
-    found, problems = checked(rows, name, at)
-    if model_id is not None:
-        found, problems = [entry for entry in found if entry["model_id"] == model_id], []
+    found, problems = checked(rows, name, at, model_id)
     if not found and not problems:
         raise SchemaError(Problem(name, pointer(*at), f"has no entry of {model_id or 'any model'}"))
     return found, problems
 
 
-def checked(rows: list[Any], name: str, at: Place = ()) -> tuple[list[Entry], list[Problem]]:
-    """The entries of a catalog that can be used, and what is wrong with the others."""
+def checked(
+    rows: list[Any], name: str, at: Place = (), model_id: str | None = None
+) -> tuple[list[Entry], list[Problem]]:
+    """The entries of a catalog, or only of one of its models, that can be used; and what is wrong with the others."""
     by_id: dict[str, Entry] = {}
+    disputed: set[str] = set()
     problems: list[Problem] = []
     for index, row in enumerate(rows):
+        if model_id is not None and not (isinstance(row, dict) and row.get("model_id") == model_id):
+            continue
         try:
             entry = _checked(row, (*at, index), name)
         except SchemaError as error:
             problems.extend(error.problems)
             continue
-        if by_id.setdefault(entry["model_id"], entry) != entry:
+        if not same(by_id.setdefault(entry["model_id"], entry), entry):
             reason = f"{entry['model_id']!r} has an entry before this one, with other content"
             problems.append(Problem(name, pointer(*at, index), reason))
-    return list(by_id.values()), problems
+            disputed.add(entry["model_id"])
+    return [entry for key, entry in by_id.items() if key not in disputed], problems
+
+
+def same(one: Entry, other: Entry) -> bool:
+    """Whether two entries are the same JSON; to Python, 1 and 1.0 and True are one."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def _checked(entry: Any, at: Place, name: str) -> Entry:

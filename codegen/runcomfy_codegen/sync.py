@@ -24,7 +24,9 @@ class Synced:
 
 def synced(fetched: Fetched, folder: Folder) -> Synced:
     """Decide what to do; nothing is written."""
-    entries, problems = checked(fetched.rows, _CATALOG)
+    # What only this folder can say is not the catalog's to say.
+    rows = [{key: value for key, value in row.items() if key != _CATALOG} for row in fetched.rows]
+    entries, problems = checked(rows, _CATALOG)
     plan = folder.plan(entries)
     gone, unknown = _gone(fetched, folder)
     return Synced(plan.changes, len(plan.unchanged), gone, [*problems, *plan.problems, *unknown])
@@ -32,13 +34,15 @@ def synced(fetched: Fetched, folder: Folder) -> Synced:
 
 def _gone(fetched: Fetched, folder: Folder) -> tuple[list[str], list[Problem]]:
     """The models that are in the catalog no more, and what keeps from knowing."""
-    ours = [model_id for model_id in folder.files if folder.entries.get(model_id, {}).get(_CATALOG) is not False]
+    # What cannot be read may be somebody's own.
+    ours = [model_id for model_id, entry in folder.entries.items() if entry.get(_CATALOG) is not False]
     strange = [model_id for model_id in fetched.missing if model_id not in folder.files]
     unknown = [Problem(_CATALOG, "", f"has no model {model_id}, and there is no file of it") for model_id in strange]
-    if not fetched.selection.is_all:
+    if not fetched.is_complete:
+        unknown.append(Problem(_CATALOG, "", "could not be read as a whole; which models are gone is not known"))
+    if fetched.selection.is_all and not fetched.rows:
+        unknown.append(Problem(_CATALOG, "", "is empty; which models are gone is not known"))
+    if unknown or not fetched.selection.is_all:
         return [model_id for model_id in ours if model_id in fetched.missing], unknown
-    if not (fetched.is_complete and fetched.rows):
-        reason = "could not be read as a whole" if fetched.rows else "is empty"
-        return [], [Problem(_CATALOG, "", f"{reason}; which models are gone is not known")]
-    listed = {row.get("model_id") for row in fetched.rows if isinstance(row, dict)}
+    listed = {row["model_id"] for row in fetched.rows}
     return [model_id for model_id in ours if model_id not in listed], []
