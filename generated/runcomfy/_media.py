@@ -3,12 +3,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
+from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-MediaKind = Literal["image", "video", "audio"]
+from ._formats import MediaKind
 
 
 class MediaRule(NamedTuple):

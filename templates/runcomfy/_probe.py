@@ -1,0 +1,136 @@
+"""Opening media files: the size of a picture, and whether a file can be decoded. Needs the extra ``media``.
+
+Each file is opened as the format that its content shows and as no other: a playlist or a script for a printer, which
+would have their reader open further files, is not opened at all.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
+from typing import Any, BinaryIO
+
+from ._formats import HEAD, Format, detect
+
+_OF_PILLOW = {
+    "image/png": "PNG",
+    "image/jpeg": "JPEG",
+    "image/gif": "GIF",
+    "image/webp": "WEBP",
+    "image/bmp": "BMP",
+    "image/tiff": "TIFF",
+    "image/avif": "AVIF",
+}
+_OF_FFMPEG = {
+    **dict.fromkeys(("video/mp4", "video/quicktime", "video/3gpp", "audio/mp4"), "mov"),
+    **dict.fromkeys(("video/webm", "video/x-matroska"), "matroska"),
+    **dict.fromkeys(("video/ogg", "audio/ogg"), "ogg"),
+    "video/x-msvideo": "avi",
+    "video/x-flv": "flv",
+    "video/mpeg": "mpeg",
+    "video/mp2t": "mpegts",
+    "audio/mpeg": "mp3",
+    "audio/wav": "wav",
+    "audio/flac": "flac",
+    "audio/aac": "aac",
+    "audio/aiff": "aiff",
+}
+
+
+class Unreadable(Exception):
+    """The file cannot be opened or decoded, and why."""
+
+
+def missing() -> list[str]:
+    """The libraries of the extra ``media`` that are not installed."""
+    return [name for name, module in (("pillow", "PIL"), ("av", "av")) if find_spec(module) is None]
+
+
+def frame_size(file: BinaryIO) -> tuple[int, int]:
+    """Width and height of a picture or a clip in pixels, as they are stored.
+
+    Raises:
+        Unreadable: the file cannot be opened, or has no picture.
+    """
+    format_ = _format(file)
+    try:
+        if format_.kinds == ("image",):
+            from PIL import Image
+
+            with Image.open(file, formats=[_OF_PILLOW[format_.media_type]]) as image:
+                return image.size
+        import av
+
+        with av.open(file, "r", format=_OF_FFMPEG[format_.media_type]) as container:
+            stream = next(iter(container.streams.video), None)
+            if stream is None:
+                raise Unreadable("it has no picture")
+            return stream.width, stream.height
+    except Unreadable:
+        raise
+    except Exception as error:  # whatever a decoder has to say
+        raise Unreadable(_words(format_, error)) from error
+
+
+def decode(file: BinaryIO) -> None:
+    """Decode a whole file.
+
+    Raises:
+        Unreadable: the file is of no known format, damaged, or ends too early.
+    """
+    format_ = _format(file)
+    try:
+        if format_.kinds == ("image",):
+            _decode_image(file, format_)
+        else:
+            _decode_clip(file, format_)
+    except Unreadable:
+        raise
+    except Exception as error:  # whatever a decoder has to say
+        raise Unreadable(_words(format_, error)) from error
+
+
+def _decode_image(file: BinaryIO, format_: Format) -> None:
+    from PIL import Image, ImageSequence
+
+    with Image.open(file, formats=[_OF_PILLOW[format_.media_type]]) as image:
+        for frame in ImageSequence.Iterator(image):
+            frame.load()
+
+
+def _decode_clip(file: BinaryIO, format_: Format) -> None:
+    import av
+
+    with av.open(file, "r", format=_OF_FFMPEG[format_.media_type]) as container:
+        streams = [stream for stream in container.streams if stream.type in ("video", "audio")]
+        if not streams:
+            raise Unreadable("there is nothing to see or to hear in it")
+        frames = Counter({stream.index: 0 for stream in streams})
+        end = 0.0
+        for packet in container.demux(streams):
+            for frame in packet.decode():
+                frames[packet.stream.index] += 1
+                end = max(end, getattr(frame, "time", None) or 0.0)
+        _require_whole(streams, frames, end, (container.duration or 0) / av.time_base)
+
+
+def _require_whole(streams: Iterable[Any], frames: Mapping[int, int], end: float, duration: float) -> None:
+    """A file that was cut off ends without an error: what the container says of its length has to be there."""
+    for stream in streams:
+        found = frames[stream.index]
+        if not found or (stream.type == "video" and found < stream.frames):
+            raise Unreadable(f"it ends after {found} of {stream.frames} frames")
+    if end + max(0.5, duration / 20) < duration:
+        raise Unreadable(f"it ends after {end:.1f} of {duration:.1f} s")
+
+
+def _format(file: BinaryIO) -> Format:
+    file.seek(0)
+    format_ = detect(file.read(HEAD))
+    file.seek(0)
+    if format_ is None or format_.media_type not in _OF_PILLOW.keys() | _OF_FFMPEG.keys():
+        raise Unreadable("its format is not known" if format_ is None else f"{format_.media_type} cannot be opened")
+    return format_
+
+
+def _words(format_: Format, error: Exception) -> str:
+    return f"{format_.media_type} cannot be read: {type(error).__name__}: {error}"
