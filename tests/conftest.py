@@ -224,8 +224,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 def sent(request: Any) -> dict[str, Any]:
     """The body that a request would send."""
-    package = sys.modules[type(request).__module__.partition(".")[0] + "._inputs"]
-    body: dict[str, Any] = json.loads(package.payload(request))
+    package = importlib.import_module(type(request).__module__.partition(".")[0] + "._client_base")
+    body: dict[str, Any] = json.loads(package.submission(request, None).draft.body(2**26).content)
     return body
 
 

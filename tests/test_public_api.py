@@ -10,8 +10,8 @@ from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
 NAMES = """
 APIConnectionError APIStatusError AsyncClient AsyncJob AuthenticationError BadRequestError Client ConfigurationError
 InputProblem InputValidationError InsufficientBalanceError InternalServerError Job JobCancelledError JobFailedError
-Media MediaOutput MediaRule ModelInfo NotFoundError Output PermissionDeniedError RateLimitError ResponseMismatchError
-RunComfyError Status
+Media MediaInput MediaOutput MediaRule ModelInfo NotFoundError Output PermissionDeniedError RateLimitError
+ResponseMismatchError RunComfyError Status
 SubmissionOutcomeUnknown UnprocessableEntityError WaitTimeoutError __version__ media_fields
 """.split()
 

@@ -11,16 +11,34 @@ from conftest import REPOSITORY
 
 RIGHT = """
 import asyncio
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryFile
 
-from runcomfy import AsyncClient, AsyncJob, Client, Job, MediaOutput, ModelInfo, Status, WaitTimeoutError
+from PIL import Image
+from runcomfy import AsyncClient, AsyncJob, Client, Job, MediaInput, MediaOutput, ModelInfo, Status, WaitTimeoutError
 from runcomfy.models.blackforestlabs.flux_1_kontext.max import text_to_image
 from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
+from runcomfy.models.bytedance.seedance_2_5.reference_to_video import v720p
 from runcomfy.sandbox import Sandbox
 from typing_extensions import assert_type
 
 
 def show(status: Status) -> None:
     print(status.state, status.queue_position)
+
+
+def media(client: Client, image: MediaInput) -> None:
+    edit.run(client, prompt="p", image_url=Path("in.png"))
+    edit.run(client, prompt="p", image_url=image)
+    with open("in.png", "rb") as file, TemporaryFile() as other, Image.open("in.png") as picture:
+        edit.Input(prompt="p", image_url=file)
+        edit.Input(prompt="p", image_url=other)
+        edit.Input(prompt="p", image_url=picture)
+        edit.Input(prompt="p", image_url=BytesIO(b"content"))
+        v720p.Input(prompt="p", images=[file, picture, "https://example.com/a.png", b"content"], videos=[Path("a.mp4")])
+        paths = [Path("a.mp4")]
+        v720p.Input(prompt="p", videos=paths)
 
 
 def sync(client: Client) -> None:
@@ -74,6 +92,8 @@ edit.run(prompt="p")
 edit.run(prompt="p", image_url="u", seed="5")
 edit.run(prompt="p", image_url="u", seed=1.5)
 edit.run(prompt=None, image_url="u")
+edit.run(prompt="p", image_url=5)
+edit.run(prompt="p", image_url=open("text.png"))
 edit.run("p", "u")
 edit.run(AsyncClient(), prompt="p", image_url="u")
 edit.submit(promt="p", image_url="u")

@@ -5,12 +5,18 @@ from copy import deepcopy
 
 from .literals import literal
 
-_TYPES = {"StrictBool": "bool", "StrictInt": "int", "StrictStr": "str", "_runtime.Number": "float"}
+_TYPES = {
+    "StrictBool": "bool",
+    "StrictInt": "int",
+    "StrictStr": "str",
+    "_runtime.MediaField": "_runtime.MediaInput",
+    "_runtime.Number": "float",
+}
 """How a signature shows what an annotation says more exactly."""
 
 
 def annotated(annotation: ast.expr, check: str) -> ast.expr:
-    """``StrictStr`` -> ``Annotated[StrictStr, _runtime.Media('image')]``."""
+    """``StrictStr`` -> ``Annotated[StrictStr, _runtime.matching('^a')]``."""
     match annotation:
         case ast.Subscript(value=ast.Name(id="Annotated"), slice=ast.Tuple(elts=[*elements])):
             inner = ", ".join(map(ast.unparse, elements))
@@ -51,6 +57,13 @@ class Exact(ast.NodeTransformer):
         return expression(f"Annotated[{text_of(node)}, _runtime.exact]")
 
 
+class OfMedia(ast.NodeTransformer):
+    """``StrictStr`` -> ``_runtime.MediaField``: a media field takes files as well."""
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return expression("_runtime.MediaField") if node.id == "StrictStr" else node
+
+
 class Inlined(ast.NodeTransformer):
     """``Sequence[X0]`` -> ``Sequence[Annotated[StrictInt, Field(ge=0)]]``: every name by its meaning."""
 
@@ -73,7 +86,7 @@ class _Shown(ast.NodeTransformer):
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         left, right = self.visit(node.left), self.visit(node.right)
         # ``Annotated[str | None, …] | None`` says None twice; without the limits, once is enough.
-        return left if text_of(left).endswith(f"| {text_of(right)}") else ast.BinOp(left, node.op, right)
+        return left if f"| {text_of(left)}".endswith(f"| {text_of(right)}") else ast.BinOp(left, node.op, right)
 
     def visit_Name(self, node: ast.Name) -> ast.Name:
         return ast.Name(_TYPES.get(node.id, node.id), node.ctx)

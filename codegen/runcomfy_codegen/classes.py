@@ -10,7 +10,7 @@ from datamodel_code_generator import GenerateConfig, InputFileType, LiteralType,
 from datamodel_code_generator.enums import DataModelType, StrictTypes
 from datamodel_code_generator.format import PythonVersion
 
-from .annotations import Exact, Inlined, annotated, expression, shown, text_of, with_alias
+from .annotations import Exact, Inlined, OfMedia, annotated, expression, shown, text_of, with_alias
 from .literals import literal
 from .naming import Module, Shape
 from .plain import WORDS, Plain
@@ -203,7 +203,8 @@ def _annotations(definitions: str, checks: tuple[tuple[str, str], ...], is_input
     for name, type_ in _named_types(module, numbers):
         types[name] = Inlined(types).visit(type_)
         if check := dict(checks).get(name):
-            types[name] = annotated(types[name], check)
+            is_media = check.startswith("_runtime.Media(")
+            types[name] = annotated(OfMedia().visit(types[name]) if is_media else types[name], check)
     inlined = Inlined(types)
     exact = Exact() if is_input else ast.NodeTransformer()
     return {name: [text_of(exact.visit(inlined.visit(annotation))) for annotation in found[name]] for name in numbers}

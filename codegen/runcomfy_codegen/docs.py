@@ -6,8 +6,16 @@ from typing import Any
 from .literals import literal
 from .plain import NULL, Plain, options, patterns
 
-_ONE = {"image": "URL of an image.", "video": "URL of a video.", "audio": "URL of an audio file."}
-_MANY = {"image": "URLs of images.", "video": "URLs of videos.", "audio": "URLs of audio files."}
+_ONE = {
+    "image": "URL or file of an image.",
+    "video": "URL or file of a video.",
+    "audio": "URL or file of a sound.",
+}
+_MANY = {
+    "image": "URLs or files of images.",
+    "video": "URLs or files of videos.",
+    "audio": "URLs or files of sounds.",
+}
 _QUANTITIES = {
     "file_size_mb": "File size in MB",
     "width_pixels": "Width in pixels",

@@ -168,7 +168,8 @@ def _merged(one: Plain, other: Plain) -> Plain | None:
         return {**words, "enum": [*one["enum"], *(value for value in other["enum"] if identity(value) not in known)]}
     if "properties" in one and one.get("properties") == other.get("properties"):
         return {**one, "required": [name for name in one["required"] if name in other["required"]]}
-    if _without_media(one) == _without_media(other):
+    kinds = {plain["media"]["kind"] for plain in (one, other) if "media" in plain}
+    if len(kinds) < 2 and _without_media(one) == _without_media(other):
         return {**other, **one}
     return None
 

@@ -29,7 +29,18 @@ _OF_RUNTIME = (
     _CALLED_OF_RUNTIME
     | _BASES
     | {
-        *("AsyncClient", "AsyncJob", "Client", "Job", "Number", "exact", "no_text", "unique"),
+        *(
+            "AsyncClient",
+            "AsyncJob",
+            "Client",
+            "Job",
+            "MediaField",
+            "MediaInput",
+            "Number",
+            "exact",
+            "no_text",
+            "unique",
+        ),
     }
 )
 _CALLED = {"Field", "Input", *(f"_runtime.{name}" for name in _CALLED_OF_RUNTIME)}

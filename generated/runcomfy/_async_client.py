@@ -105,7 +105,10 @@ class AsyncClient(ClientBase):
         await self.close()
 
     async def _submitted(self, submission: Submission, cancel_on_interrupt: bool | None = None) -> "AsyncJob[Any]":
-        timeout, attempt = self._settings.timeout, Attempt(submission.model_id, submission.payload)
+        draft, limit = submission.draft, self._settings.max_request_bytes
+        # Reading files takes its time, and an event loop has none.
+        body = await asyncio.to_thread(draft.body, limit) if draft.files else draft.body(limit)
+        timeout, attempt = self._settings.timeout, Attempt(submission.model_id, body.content)
         work = AsyncShielded(self._drive(submit(attempt, timeout)))
         try:
             request_id = await work.result()

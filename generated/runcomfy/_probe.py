@@ -68,6 +68,8 @@ def frame_size(file: BinaryIO) -> tuple[int, int]:
             return stream.width, stream.height
     except Unreadable:
         raise
+    except ImportError as error:
+        raise Unreadable(f"opening it needs {error.name}; type: pip install 'runcomfy[media]'") from error
     except Exception as error:  # whatever a decoder has to say
         raise Unreadable(_words(format_, error)) from error
 
@@ -86,6 +88,8 @@ def decode(file: BinaryIO) -> None:
             _decode_clip(file, format_)
     except Unreadable:
         raise
+    except ImportError as error:
+        raise Unreadable(f"opening it needs {error.name}; type: pip install 'runcomfy[media]'") from error
     except Exception as error:  # whatever a decoder has to say
         raise Unreadable(_words(format_, error)) from error
 

@@ -31,6 +31,7 @@ __all__ = [
     "JobCancelledError",
     "JobFailedError",
     "Media",
+    "MediaInput",
     "MediaOutput",
     "MediaRule",
     "ModelInfo",
@@ -72,9 +73,10 @@ if TYPE_CHECKING:
     from ._errors import SubmissionOutcomeUnknown as SubmissionOutcomeUnknown
     from ._errors import UnprocessableEntityError as UnprocessableEntityError
     from ._errors import WaitTimeoutError as WaitTimeoutError
+    from ._local_media import MediaInput as MediaInput
     from ._media import Media as Media
-    from ._media import MediaRule as MediaRule
     from ._media import media_fields as media_fields
+    from ._media_rules import MediaRule as MediaRule
     from ._model_info import ModelInfo as ModelInfo
     from ._outputs import MediaOutput as MediaOutput
     from ._outputs import Output as Output
@@ -86,8 +88,9 @@ _MODULES = {
     "Client": "._client",
     "Job": "._client",
     "Media": "._media",
+    "MediaInput": "._local_media",
     "MediaOutput": "._outputs",
-    "MediaRule": "._media",
+    "MediaRule": "._media_rules",
     "ModelInfo": "._model_info",
     "Output": "._outputs",
     "Status": "._status",

@@ -139,7 +139,8 @@ class Client(ClientBase):
 
     def _submitted(self, submission: Submission, cancel_on_interrupt: bool | None, use: Callable[["Job[Any]"], T]) -> T:
         """Submit, and `use` the job; from its acceptance on, no interruption leaves without its id."""
-        timeout, attempt = self._settings.timeout, Attempt(submission.model_id, submission.payload)
+        body = submission.draft.body(self._settings.max_request_bytes)
+        timeout, attempt = self._settings.timeout, Attempt(submission.model_id, body.content)
         work = Shielded(lambda: self._drive(submit(attempt, timeout)))
         try:
             return use(Job(self, work.result(), submission.output, submission.model_id, monotonic()))

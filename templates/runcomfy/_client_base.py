@@ -7,8 +7,9 @@ from inspect import iscoroutinefunction
 from typing import Any, Generic, NamedTuple, NoReturn
 
 from ._answers import is_request_id
+from ._body import Draft
 from ._errors import InputProblem, InputValidationError
-from ._inputs import Input, OutT, encode, payload
+from ._inputs import Input, OutT
 from ._outputs import MediaOutput, Output
 from ._pace import Durations
 from ._requests import JobFlows
@@ -19,17 +20,25 @@ from ._wait import Wait
 class Submission(NamedTuple):
     """One validated submit."""
 
-    model_id: str
-    payload: bytes
+    draft: Draft
     output: type[Any]
+
+    @property
+    def model_id(self) -> str:
+        return self.draft.model_id
 
 
 def submission(request: object, arguments: Mapping[str, Any] | None) -> Submission:
-    """What ``submit(edit.Input(…))`` or ``submit("vendor/model", {…})`` is to send; everything wrong is raised here."""
+    """What ``submit(edit.Input(…))`` or ``submit("vendor/model", {…})`` is to send.
+
+    Everything wrong is raised here, or when the body is made of the draft. An input is validated once more, since
+    ``model_copy(update=…)`` and a changed list inside it are not, and a file may have changed.
+    """
     if isinstance(request, Input) and arguments is None:
-        return Submission(request._endpoint.model_id, payload(request), request._endpoint.output)
+        model_id, output = request._endpoint
+        return Submission(Draft(model_id, type(request).model_validate(request)), output)
     if isinstance(request, str) and isinstance(arguments, Mapping):
-        return Submission(request, encode(request, dict(arguments)), MediaOutput)
+        return Submission(Draft(request, dict(arguments)), MediaOutput)
     raise TypeError("expected an Input, or a model id and a dict of arguments")
 
 
@@ -45,6 +54,7 @@ class ClientBase:
         wait_timeout: float = 600.0,
         poll_interval: float | None = None,
         cancel_on_interrupt: bool = False,
+        max_request_bytes: int = 64 * 1024 * 1024,
         headers: Mapping[str, str] | None = None,
         proxy: str | None = None,
         verify: bool | ssl.SSLContext | str | os.PathLike[str] = True,
@@ -63,6 +73,9 @@ class ClientBase:
                 growing to 5; and once three jobs of the model have finished, from how long these took.
             cancel_on_interrupt: Whether Ctrl-C, or the cancellation of the asyncio task, cancels the job that is
                 submitted or waited for, unless the call says otherwise.
+            max_request_bytes: How long the body of a submit may be, its local files in base64 included; longer ones
+                are refused before a file is read. The API does not publish its own limit; RunComfy's own client has
+                this one, 64 MiB.
             headers: Further headers of every request.
             proxy: URL of a proxy. Without one, the environment's (``HTTPS_PROXY`` …) is used.
             verify: How TLS certificates are checked: True, False, the path of a CA bundle, or an SSL context.
@@ -79,6 +92,7 @@ class ClientBase:
             wait_timeout=wait_timeout,
             poll_interval=poll_interval,
             cancel_on_interrupt=cancel_on_interrupt,
+            max_request_bytes=max_request_bytes,
             headers=headers,
             proxy=proxy,
             verify=verify,

@@ -8,7 +8,7 @@ comes on top), a failure says whether a byte of the request may have left, and n
 import asyncio
 import ssl
 import sys
-from collections.abc import Awaitable, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from functools import partial
 from importlib.util import find_spec
@@ -34,6 +34,7 @@ ErrorT = TypeVar("ErrorT", bound=BaseException)
 _CLOSED = "this client was closed during the call"
 _POOLS, _PER_POOL = 32, 4
 """How many pools an async client has, and how many connections each."""
+_PIECE = 256 * 1024
 
 
 class Http:
@@ -102,7 +103,7 @@ class AsyncHttp:
                     raise ConfigurationError(_CLOSED)
                 pool = min(self._pools, key=_Pool.load)
                 pool.exchanges += 1
-                arguments = _arguments(self._settings, request, _watch_async(once))
+                arguments = _in_pieces(_arguments(self._settings, request, _watch_async(once)))
                 return _response(await pool.client.request(**arguments), self._settings)
         except ConfigurationError:
             raise
@@ -185,6 +186,19 @@ def _arguments(settings: Settings, request: Request, trace: Callable[[str, dict[
         "headers": {"Content-Type": "application/json"} if request.body is not None else {},
         "extensions": {"trace": trace} if request.once else {},
     }
+
+
+def _in_pieces(arguments: dict[str, Any]) -> dict[str, Any]:
+    """A long body piece by piece: asyncio would copy all of it that the network does not take at once."""
+    body: bytes | None = arguments["content"]
+    if body is None or len(body) <= _PIECE:
+        return arguments
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(body), _PIECE):
+            yield body[start : start + _PIECE]
+
+    return {**arguments, "content": pieces(), "headers": {**arguments["headers"], "Content-Length": str(len(body))}}
 
 
 def _options(settings: Settings) -> dict[str, Any]:

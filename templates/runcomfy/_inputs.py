@@ -1,13 +1,15 @@
-"""What generated `Input` classes are made of: validated when made, sent as set.
+"""What generated `Input` classes are made of: validated when made.
 
 Validation is pydantic's. The scalars are strict, unknown names are refused, and whatever is wrong becomes one
 `InputValidationError` before anything is sent.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from fractions import Fraction
+from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
 from pydantic import (
@@ -110,7 +112,7 @@ def _without_repeats(items: Sequence[Any]) -> Sequence[Any]:
     seen: set[str] = set()
     for index, item in enumerate(items):
         try:
-            text = json.dumps(_sent(item), sort_keys=True)
+            text = json.dumps(item, sort_keys=True, default=_comparable)
         except (TypeError, ValueError, RecursionError):
             continue  # no JSON; what sends it says so
         if text in seen:
@@ -119,8 +121,36 @@ def _without_repeats(items: Sequence[Any]) -> Sequence[Any]:
     return items
 
 
+def _comparable(value: object) -> object:
+    """What json does not know by itself, so that equal texts mean the same on the wire."""
+    if isinstance(value, BaseModel):
+        return {name: item for name in value.model_fields_set if (item := getattr(value, name)) is not None}
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, bytes):
+        return {"sha256": sha256(value).hexdigest()}
+    if isinstance(value, Path):
+        return {"path": str(value)}
+    if isinstance(value, Sequence):
+        return list(value)
+    raise TypeError(type(value).__name__)
+
+
 unique = AfterValidator(_without_repeats)
 """For a list in which no item may stand twice."""
+
+
+class _Bytes(int):
+    """How many bytes there are, in the place of these."""
+
+    def __repr__(self) -> str:
+        return f"<{int(self)} bytes>"
+
+
+def _brief(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return _Bytes(len(value))
+    return [_brief(item) for item in value] if isinstance(value, list) else value
 
 
 class InputObject(BaseModel):
@@ -139,6 +169,11 @@ class InputObject(BaseModel):
         revalidate_instances="always",
         protected_namespaces=(),
     )
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """A file that is given as bytes may have millions of them."""
+        for name, value in super().__repr_args__():
+            yield name, _brief(value)
 
     if not TYPE_CHECKING:  # A type checker sees the keywords that pydantic makes of the fields.
 
@@ -184,43 +219,6 @@ class Input(InputObject, Generic[OutT]):
     """A request to one model as a value: it can be compared, stored, reloaded, and run by any client."""
 
     _endpoint: ClassVar[Endpoint]
-
-
-def payload(request: Input[Any]) -> bytes:
-    """The request body: what was set, under its wire name, in schema order.
-
-    The input is validated once more, since ``model_copy(update=…)`` and a changed list inside it are not.
-    """
-    return encode(request._endpoint.model_id, type(request).model_validate(request))
-
-
-def encode(model_id: str, arguments: object) -> bytes:
-    """A request body as compact JSON in UTF-8.
-
-    Raises:
-        InputValidationError: something in it is no JSON: another type, an infinite number, half a surrogate pair.
-    """
-    try:
-        return json.dumps(_sent(arguments), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InputValidationError(model_id, [InputProblem("", f"not JSON: {error}")], model_id=model_id) from None
-
-
-def _sent(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        fields = type(value).model_fields
-        sent = {
-            name if (alias := fields[name].alias) is None else alias: _sent(field_value)
-            for name in fields
-            if name in value.model_fields_set
-            and ((field_value := getattr(value, name)) is not None or fields[name].is_required())
-        }
-        return sent | _sent(value.model_extra or {})
-    if isinstance(value, Mapping):
-        return {key: _sent(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return [_sent(item) for item in value]
-    return value
 
 
 def _invalid(cls: type[BaseModel], error: ValidationError, data: object) -> InputValidationError:
@@ -270,8 +268,10 @@ def _message(cls: type[BaseModel], problem: dict[str, Any]) -> str:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, bytes | bytearray):
+        return f"{len(value)} bytes"
     try:
-        shown = repr(value)
+        shown = repr(value if not isinstance(value, str) else value[:100])
     except Exception:  # an integer with thousands of digits, or an object that cannot show itself
         shown = f"a value of type {type(value).__name__}"
     return shown if len(shown) <= 80 else shown[:79] + "…"

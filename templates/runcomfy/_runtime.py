@@ -16,7 +16,9 @@ from ._inputs import (
     one_of,
     unique,
 )
-from ._media import Media, MediaRule
+from ._local_media import MediaInput
+from ._media import Media, MediaField
+from ._media_rules import MediaRule
 from ._outputs import Output, OutputObject
 
 __all__ = [
@@ -28,6 +30,8 @@ __all__ = [
     "InputObject",
     "Job",
     "Media",
+    "MediaField",
+    "MediaInput",
     "MediaRule",
     "Number",
     "OpenInputObject",

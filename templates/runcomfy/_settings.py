@@ -69,6 +69,7 @@ class Settings:
     wait_timeout: float
     poll_interval: float | None
     cancel_on_interrupt: bool
+    max_request_bytes: int
     headers: Mapping[str, str] = field(repr=False)
     proxy: str | None = field(repr=False)
     verify: bool | ssl.SSLContext | Path
@@ -86,6 +87,7 @@ def resolve(
     wait_timeout: float,
     poll_interval: float | None,
     cancel_on_interrupt: bool,
+    max_request_bytes: int,
     headers: Mapping[str, str] | None,
     proxy: str | None,
     verify: bool | ssl.SSLContext | str | os.PathLike[str],
@@ -103,6 +105,8 @@ def resolve(
             raise ConfigurationError(f"headers: {name} is set by the client itself")
     if poll_interval is not None and not (isinstance(poll_interval, int | float) and 0 <= poll_interval <= _LONGEST):
         raise ConfigurationError(f"poll_interval: {poll_interval!r} is no number of seconds")
+    if isinstance(max_request_bytes, bool) or not isinstance(max_request_bytes, int) or max_request_bytes <= 0:
+        raise ConfigurationError(f"max_request_bytes: {max_request_bytes!r} is no number of bytes above zero")
     return Settings(
         token=_token(token),
         origin=_origin(base_url),
@@ -110,6 +114,7 @@ def resolve(
         wait_timeout=positive("wait_timeout", wait_timeout),
         poll_interval=poll_interval,
         cancel_on_interrupt=cancel_on_interrupt,
+        max_request_bytes=max_request_bytes,
         headers=extra,
         proxy=_proxy(proxy),
         verify=verify if isinstance(verify, bool | ssl.SSLContext) else _bundle(verify),

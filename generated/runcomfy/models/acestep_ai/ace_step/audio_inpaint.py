@@ -42,8 +42,8 @@ class Input(_runtime.Input[Output]):
 
     _endpoint: ClassVar[_runtime.Endpoint] = _runtime.Endpoint(MODEL_ID, Output)
 
-    audio: Annotated[StrictStr, _runtime.Media("audio")]
-    """Audio. URL of an audio file."""
+    audio: Annotated[_runtime.MediaField, _runtime.Media("audio")]
+    """Audio. URL or file of a sound."""
     end_time: Annotated[_runtime.Number | None, Field(ge=0.0, le=240.0)] = None
     """End time. From 0 to 240. Sample: 30."""
     end_time_relative_to: Literal["start", "end"] | None = None
@@ -64,7 +64,7 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
-    audio: str,
+    audio: _runtime.MediaInput,
     tags: str,
     end_time: float | None = None,
     end_time_relative_to: Literal["start", "end"] | None = None,
@@ -78,7 +78,7 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        audio: Audio. URL of an audio file.
+        audio: Audio. URL or file of a sound.
         tags: Tags.
         end_time: End time. From 0 to 240. Sample: 30.
         end_time_relative_to: End time relative to. Sample: "start".
@@ -115,7 +115,7 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
-    audio: str,
+    audio: _runtime.MediaInput,
     tags: str,
     end_time: float | None = None,
     end_time_relative_to: Literal["start", "end"] | None = None,
@@ -144,7 +144,7 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    audio: str,
+    audio: _runtime.MediaInput,
     tags: str,
     end_time: float | None = None,
     end_time_relative_to: Literal["start", "end"] | None = None,
@@ -173,7 +173,7 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    audio: str,
+    audio: _runtime.MediaInput,
     tags: str,
     end_time: float | None = None,
     end_time_relative_to: Literal["start", "end"] | None = None,

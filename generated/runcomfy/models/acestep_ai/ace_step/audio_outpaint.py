@@ -42,8 +42,8 @@ class Input(_runtime.Input[Output]):
 
     _endpoint: ClassVar[_runtime.Endpoint] = _runtime.Endpoint(MODEL_ID, Output)
 
-    audio: Annotated[StrictStr, _runtime.Media("audio")]
-    """Audio. URL of an audio file."""
+    audio: Annotated[_runtime.MediaField, _runtime.Media("audio")]
+    """Audio. URL or file of a sound."""
     extend_after_duration: Annotated[_runtime.Number | None, Field(ge=0.0, le=240.0)] = None
     """Extend after duration. From 0 to 240. Sample: 30."""
     extend_before_duration: Annotated[_runtime.Number | None, Field(ge=0.0, le=240.0)] = None
@@ -60,7 +60,7 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
-    audio: str,
+    audio: _runtime.MediaInput,
     tags: str,
     extend_after_duration: float | None = None,
     extend_before_duration: float | None = None,
@@ -72,7 +72,7 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        audio: Audio. URL of an audio file.
+        audio: Audio. URL or file of a sound.
         tags: Tags.
         extend_after_duration: Extend after duration. From 0 to 240. Sample: 30.
         extend_before_duration: Extend before duration. From 0 to 240. Sample: 0.
@@ -105,7 +105,7 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
-    audio: str,
+    audio: _runtime.MediaInput,
     tags: str,
     extend_after_duration: float | None = None,
     extend_before_duration: float | None = None,
@@ -130,7 +130,7 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    audio: str,
+    audio: _runtime.MediaInput,
     tags: str,
     extend_after_duration: float | None = None,
     extend_before_duration: float | None = None,
@@ -155,7 +155,7 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    audio: str,
+    audio: _runtime.MediaInput,
     tags: str,
     extend_after_duration: float | None = None,
     extend_before_duration: float | None = None,

@@ -48,8 +48,8 @@ class Input(_runtime.Input[Output]):
 
     duration: Annotated[Literal[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15], _runtime.exact] | None = None
     """Duration. Sample: 5."""
-    image_url: Annotated[StrictStr, _runtime.Media("image")]
-    """Image url. URL of an image."""
+    image_url: Annotated[_runtime.MediaField, _runtime.Media("image")]
+    """Image url. URL or file of an image."""
     prompt: Annotated[StrictStr, Field(max_length=5000)]
     """Prompt. At most 5000 characters."""
     resolution: Literal["720P", "1080P"] | None = None
@@ -64,7 +64,7 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
-    image_url: str,
+    image_url: _runtime.MediaInput,
     prompt: str,
     duration: Literal[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
     resolution: Literal["720P", "1080P"] | None = None,
@@ -76,7 +76,7 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        image_url: Image url. URL of an image.
+        image_url: Image url. URL or file of an image.
         prompt: Prompt. At most 5000 characters.
         duration: Duration. Sample: 5.
         resolution: Resolution. Sample: "1080P".
@@ -109,7 +109,7 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
-    image_url: str,
+    image_url: _runtime.MediaInput,
     prompt: str,
     duration: Literal[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
     resolution: Literal["720P", "1080P"] | None = None,
@@ -134,7 +134,7 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    image_url: str,
+    image_url: _runtime.MediaInput,
     prompt: str,
     duration: Literal[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
     resolution: Literal["720P", "1080P"] | None = None,
@@ -159,7 +159,7 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    image_url: str,
+    image_url: _runtime.MediaInput,
     prompt: str,
     duration: Literal[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
     resolution: Literal["720P", "1080P"] | None = None,

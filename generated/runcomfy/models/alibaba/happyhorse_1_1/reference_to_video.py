@@ -48,24 +48,24 @@ class Input(_runtime.Input[Output]):
 
     duration: Annotated[Literal[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15], _runtime.exact] | None = None
     """Duration. Sample: 5."""
-    image_url_1: Annotated[StrictStr, _runtime.Media("image")]
-    """Image url 1. URL of an image."""
-    image_url_2: Annotated[StrictStr, _runtime.Media("image")] | None = None
-    """Image url 2. URL of an image."""
-    image_url_3: Annotated[StrictStr, _runtime.Media("image")] | None = None
-    """Image url 3. URL of an image."""
-    image_url_4: Annotated[StrictStr, _runtime.Media("image")] | None = None
-    """Image url 4. URL of an image."""
-    image_url_5: Annotated[StrictStr, _runtime.Media("image")] | None = None
-    """Image url 5. URL of an image."""
-    image_url_6: Annotated[StrictStr, _runtime.Media("image")] | None = None
-    """Image url 6. URL of an image."""
-    image_url_7: Annotated[StrictStr, _runtime.Media("image")] | None = None
-    """Image url 7. URL of an image."""
-    image_url_8: Annotated[StrictStr, _runtime.Media("image")] | None = None
-    """Image url 8. URL of an image."""
-    image_url_9: Annotated[StrictStr, _runtime.Media("image")] | None = None
-    """Image url 9. URL of an image."""
+    image_url_1: Annotated[_runtime.MediaField, _runtime.Media("image")]
+    """Image url 1. URL or file of an image."""
+    image_url_2: Annotated[_runtime.MediaField, _runtime.Media("image")] | None = None
+    """Image url 2. URL or file of an image."""
+    image_url_3: Annotated[_runtime.MediaField, _runtime.Media("image")] | None = None
+    """Image url 3. URL or file of an image."""
+    image_url_4: Annotated[_runtime.MediaField, _runtime.Media("image")] | None = None
+    """Image url 4. URL or file of an image."""
+    image_url_5: Annotated[_runtime.MediaField, _runtime.Media("image")] | None = None
+    """Image url 5. URL or file of an image."""
+    image_url_6: Annotated[_runtime.MediaField, _runtime.Media("image")] | None = None
+    """Image url 6. URL or file of an image."""
+    image_url_7: Annotated[_runtime.MediaField, _runtime.Media("image")] | None = None
+    """Image url 7. URL or file of an image."""
+    image_url_8: Annotated[_runtime.MediaField, _runtime.Media("image")] | None = None
+    """Image url 8. URL or file of an image."""
+    image_url_9: Annotated[_runtime.MediaField, _runtime.Media("image")] | None = None
+    """Image url 9. URL or file of an image."""
     prompt: Annotated[StrictStr, Field(max_length=5000)]
     """Prompt. At most 5000 characters."""
     ratio: Literal["16:9", "9:16", "1:1"] | None = None
@@ -82,17 +82,17 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
-    image_url_1: str,
+    image_url_1: _runtime.MediaInput,
     prompt: str,
     duration: Literal[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
-    image_url_2: str | None = None,
-    image_url_3: str | None = None,
-    image_url_4: str | None = None,
-    image_url_5: str | None = None,
-    image_url_6: str | None = None,
-    image_url_7: str | None = None,
-    image_url_8: str | None = None,
-    image_url_9: str | None = None,
+    image_url_2: _runtime.MediaInput | None = None,
+    image_url_3: _runtime.MediaInput | None = None,
+    image_url_4: _runtime.MediaInput | None = None,
+    image_url_5: _runtime.MediaInput | None = None,
+    image_url_6: _runtime.MediaInput | None = None,
+    image_url_7: _runtime.MediaInput | None = None,
+    image_url_8: _runtime.MediaInput | None = None,
+    image_url_9: _runtime.MediaInput | None = None,
     ratio: Literal["16:9", "9:16", "1:1"] | None = None,
     resolution: Literal["720P", "1080P"] | None = None,
     seed: int | None = None,
@@ -103,17 +103,17 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        image_url_1: Image url 1. URL of an image.
+        image_url_1: Image url 1. URL or file of an image.
         prompt: Prompt. At most 5000 characters.
         duration: Duration. Sample: 5.
-        image_url_2: Image url 2. URL of an image.
-        image_url_3: Image url 3. URL of an image.
-        image_url_4: Image url 4. URL of an image.
-        image_url_5: Image url 5. URL of an image.
-        image_url_6: Image url 6. URL of an image.
-        image_url_7: Image url 7. URL of an image.
-        image_url_8: Image url 8. URL of an image.
-        image_url_9: Image url 9. URL of an image.
+        image_url_2: Image url 2. URL or file of an image.
+        image_url_3: Image url 3. URL or file of an image.
+        image_url_4: Image url 4. URL or file of an image.
+        image_url_5: Image url 5. URL or file of an image.
+        image_url_6: Image url 6. URL or file of an image.
+        image_url_7: Image url 7. URL or file of an image.
+        image_url_8: Image url 8. URL or file of an image.
+        image_url_9: Image url 9. URL or file of an image.
         ratio: Ratio. Sample: "16:9".
         resolution: Resolution. Sample: "1080P".
         seed: Seed. From 0 to 2147483647. Sample: 0.
@@ -154,17 +154,17 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
-    image_url_1: str,
+    image_url_1: _runtime.MediaInput,
     prompt: str,
     duration: Literal[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
-    image_url_2: str | None = None,
-    image_url_3: str | None = None,
-    image_url_4: str | None = None,
-    image_url_5: str | None = None,
-    image_url_6: str | None = None,
-    image_url_7: str | None = None,
-    image_url_8: str | None = None,
-    image_url_9: str | None = None,
+    image_url_2: _runtime.MediaInput | None = None,
+    image_url_3: _runtime.MediaInput | None = None,
+    image_url_4: _runtime.MediaInput | None = None,
+    image_url_5: _runtime.MediaInput | None = None,
+    image_url_6: _runtime.MediaInput | None = None,
+    image_url_7: _runtime.MediaInput | None = None,
+    image_url_8: _runtime.MediaInput | None = None,
+    image_url_9: _runtime.MediaInput | None = None,
     ratio: Literal["16:9", "9:16", "1:1"] | None = None,
     resolution: Literal["720P", "1080P"] | None = None,
     seed: int | None = None,
@@ -197,17 +197,17 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    image_url_1: str,
+    image_url_1: _runtime.MediaInput,
     prompt: str,
     duration: Literal[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
-    image_url_2: str | None = None,
-    image_url_3: str | None = None,
-    image_url_4: str | None = None,
-    image_url_5: str | None = None,
-    image_url_6: str | None = None,
-    image_url_7: str | None = None,
-    image_url_8: str | None = None,
-    image_url_9: str | None = None,
+    image_url_2: _runtime.MediaInput | None = None,
+    image_url_3: _runtime.MediaInput | None = None,
+    image_url_4: _runtime.MediaInput | None = None,
+    image_url_5: _runtime.MediaInput | None = None,
+    image_url_6: _runtime.MediaInput | None = None,
+    image_url_7: _runtime.MediaInput | None = None,
+    image_url_8: _runtime.MediaInput | None = None,
+    image_url_9: _runtime.MediaInput | None = None,
     ratio: Literal["16:9", "9:16", "1:1"] | None = None,
     resolution: Literal["720P", "1080P"] | None = None,
     seed: int | None = None,
@@ -240,17 +240,17 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    image_url_1: str,
+    image_url_1: _runtime.MediaInput,
     prompt: str,
     duration: Literal[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
-    image_url_2: str | None = None,
-    image_url_3: str | None = None,
-    image_url_4: str | None = None,
-    image_url_5: str | None = None,
-    image_url_6: str | None = None,
-    image_url_7: str | None = None,
-    image_url_8: str | None = None,
-    image_url_9: str | None = None,
+    image_url_2: _runtime.MediaInput | None = None,
+    image_url_3: _runtime.MediaInput | None = None,
+    image_url_4: _runtime.MediaInput | None = None,
+    image_url_5: _runtime.MediaInput | None = None,
+    image_url_6: _runtime.MediaInput | None = None,
+    image_url_7: _runtime.MediaInput | None = None,
+    image_url_8: _runtime.MediaInput | None = None,
+    image_url_9: _runtime.MediaInput | None = None,
     ratio: Literal["16:9", "9:16", "1:1"] | None = None,
     resolution: Literal["720P", "1080P"] | None = None,
     seed: int | None = None,

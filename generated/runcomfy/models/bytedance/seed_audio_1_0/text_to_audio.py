@@ -47,10 +47,12 @@ class Input(_runtime.Input[Output]):
 
     _endpoint: ClassVar[_runtime.Endpoint] = _runtime.Endpoint(MODEL_ID, Output)
 
-    audio_urls: Annotated[Sequence[Annotated[StrictStr, _runtime.Media("audio")]] | None, Field(max_length=3)] = None
-    """Audio urls. URLs of audio files. At most 3 items."""
-    image_url: Annotated[StrictStr, _runtime.Media("image")] | None = None
-    """Image url. URL of an image."""
+    audio_urls: Annotated[
+        Sequence[Annotated[_runtime.MediaField, _runtime.Media("audio")]] | None, Field(max_length=3)
+    ] = None
+    """Audio urls. URLs or files of sounds. At most 3 items."""
+    image_url: Annotated[_runtime.MediaField, _runtime.Media("image")] | None = None
+    """Image url. URL or file of an image."""
     output_format: Literal["wav", "mp3", "ogg_opus"] | None = None
     """Output format. Sample: "mp3"."""
     pitch: Annotated[StrictInt | None, Field(ge=-12, le=12)] = None
@@ -96,8 +98,8 @@ def run(
     /,
     *,
     prompt: str,
-    audio_urls: Sequence[str] | None = None,
-    image_url: str | None = None,
+    audio_urls: Sequence[_runtime.MediaInput] | None = None,
+    image_url: _runtime.MediaInput | None = None,
     output_format: Literal["wav", "mp3", "ogg_opus"] | None = None,
     pitch: int | None = None,
     sample_rate: Literal[8000, 16000, 24000, 32000, 44100, 48000] | None = None,
@@ -133,8 +135,8 @@ def run(
         client: The client to use; without one, a client of this process that is made from the
             environment.
         prompt: Prompt.
-        audio_urls: Audio urls. URLs of audio files. At most 3 items.
-        image_url: Image url. URL of an image.
+        audio_urls: Audio urls. URLs or files of sounds. At most 3 items.
+        image_url: Image url. URL or file of an image.
         output_format: Output format. Sample: "mp3".
         pitch: Pitch. From -12 to 12. Sample: 0.
         sample_rate: Sample rate. Sample: 24000.
@@ -172,8 +174,8 @@ def submit(
     /,
     *,
     prompt: str,
-    audio_urls: Sequence[str] | None = None,
-    image_url: str | None = None,
+    audio_urls: Sequence[_runtime.MediaInput] | None = None,
+    image_url: _runtime.MediaInput | None = None,
     output_format: Literal["wav", "mp3", "ogg_opus"] | None = None,
     pitch: int | None = None,
     sample_rate: Literal[8000, 16000, 24000, 32000, 44100, 48000] | None = None,
@@ -225,8 +227,8 @@ async def run_async(
     /,
     *,
     prompt: str,
-    audio_urls: Sequence[str] | None = None,
-    image_url: str | None = None,
+    audio_urls: Sequence[_runtime.MediaInput] | None = None,
+    image_url: _runtime.MediaInput | None = None,
     output_format: Literal["wav", "mp3", "ogg_opus"] | None = None,
     pitch: int | None = None,
     sample_rate: Literal[8000, 16000, 24000, 32000, 44100, 48000] | None = None,
@@ -278,8 +280,8 @@ async def submit_async(
     /,
     *,
     prompt: str,
-    audio_urls: Sequence[str] | None = None,
-    image_url: str | None = None,
+    audio_urls: Sequence[_runtime.MediaInput] | None = None,
+    image_url: _runtime.MediaInput | None = None,
     output_format: Literal["wav", "mp3", "ogg_opus"] | None = None,
     pitch: int | None = None,
     sample_rate: Literal[8000, 16000, 24000, 32000, 44100, 48000] | None = None,

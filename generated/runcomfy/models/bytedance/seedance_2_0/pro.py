@@ -45,22 +45,28 @@ class Input(_runtime.Input[Output]):
 
     aspect_ratio: Literal["adaptive", "16:9", "9:16", "4:3", "3:4", "1:1", "21:9"] | None = None
     """Aspect ratio. Sample: "adaptive"."""
-    audios: Annotated[Sequence[Annotated[StrictStr, _runtime.Media("audio")]] | None, Field(max_length=3)] = None
-    """Audios. URLs of audio files. At most 3 items."""
+    audios: Annotated[Sequence[Annotated[_runtime.MediaField, _runtime.Media("audio")]] | None, Field(max_length=3)] = (
+        None
+    )
+    """Audios. URLs or files of sounds. At most 3 items."""
     duration: Annotated[StrictInt | None, Field(ge=4, le=15)] = None
     """Duration. From 4 to 15. Sample: 5."""
     generate_audio: StrictBool | None = None
     """Generate audio. Sample: true."""
-    images: Annotated[Sequence[Annotated[StrictStr, _runtime.Media("image")]] | None, Field(max_length=9)] = None
-    """Images. URLs of images. At most 9 items."""
+    images: Annotated[Sequence[Annotated[_runtime.MediaField, _runtime.Media("image")]] | None, Field(max_length=9)] = (
+        None
+    )
+    """Images. URLs or files of images. At most 9 items."""
     prompt: StrictStr
     """Prompt."""
     resolution: Literal["480p", "720p", "1080p", "4k"] | None = None
     """Resolution. Sample: "720p"."""
     seed: StrictInt | None = None
     """Seed."""
-    videos: Annotated[Sequence[Annotated[StrictStr, _runtime.Media("video")]] | None, Field(max_length=3)] = None
-    """Videos. URLs of videos. At most 3 items."""
+    videos: Annotated[Sequence[Annotated[_runtime.MediaField, _runtime.Media("video")]] | None, Field(max_length=3)] = (
+        None
+    )
+    """Videos. URLs or files of videos. At most 3 items."""
 
 
 def run(
@@ -69,13 +75,13 @@ def run(
     *,
     prompt: str,
     aspect_ratio: Literal["adaptive", "16:9", "9:16", "4:3", "3:4", "1:1", "21:9"] | None = None,
-    audios: Sequence[str] | None = None,
+    audios: Sequence[_runtime.MediaInput] | None = None,
     duration: int | None = None,
     generate_audio: bool | None = None,
-    images: Sequence[str] | None = None,
+    images: Sequence[_runtime.MediaInput] | None = None,
     resolution: Literal["480p", "720p", "1080p", "4k"] | None = None,
     seed: int | None = None,
-    videos: Sequence[str] | None = None,
+    videos: Sequence[_runtime.MediaInput] | None = None,
 ) -> Output:
     """Run ``bytedance/seedance-2.0/pro``: submit a job, wait for it, and return its output.
 
@@ -84,13 +90,13 @@ def run(
             environment.
         prompt: Prompt.
         aspect_ratio: Aspect ratio. Sample: "adaptive".
-        audios: Audios. URLs of audio files. At most 3 items.
+        audios: Audios. URLs or files of sounds. At most 3 items.
         duration: Duration. From 4 to 15. Sample: 5.
         generate_audio: Generate audio. Sample: true.
-        images: Images. URLs of images. At most 9 items.
+        images: Images. URLs or files of images. At most 9 items.
         resolution: Resolution. Sample: "720p".
         seed: Seed.
-        videos: Videos. URLs of videos. At most 3 items.
+        videos: Videos. URLs or files of videos. At most 3 items.
 
     Raises:
         InputValidationError: the input does not fit the schema; nothing was sent.
@@ -123,13 +129,13 @@ def submit(
     *,
     prompt: str,
     aspect_ratio: Literal["adaptive", "16:9", "9:16", "4:3", "3:4", "1:1", "21:9"] | None = None,
-    audios: Sequence[str] | None = None,
+    audios: Sequence[_runtime.MediaInput] | None = None,
     duration: int | None = None,
     generate_audio: bool | None = None,
-    images: Sequence[str] | None = None,
+    images: Sequence[_runtime.MediaInput] | None = None,
     resolution: Literal["480p", "720p", "1080p", "4k"] | None = None,
     seed: int | None = None,
-    videos: Sequence[str] | None = None,
+    videos: Sequence[_runtime.MediaInput] | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
@@ -154,13 +160,13 @@ async def run_async(
     *,
     prompt: str,
     aspect_ratio: Literal["adaptive", "16:9", "9:16", "4:3", "3:4", "1:1", "21:9"] | None = None,
-    audios: Sequence[str] | None = None,
+    audios: Sequence[_runtime.MediaInput] | None = None,
     duration: int | None = None,
     generate_audio: bool | None = None,
-    images: Sequence[str] | None = None,
+    images: Sequence[_runtime.MediaInput] | None = None,
     resolution: Literal["480p", "720p", "1080p", "4k"] | None = None,
     seed: int | None = None,
-    videos: Sequence[str] | None = None,
+    videos: Sequence[_runtime.MediaInput] | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
@@ -185,13 +191,13 @@ async def submit_async(
     *,
     prompt: str,
     aspect_ratio: Literal["adaptive", "16:9", "9:16", "4:3", "3:4", "1:1", "21:9"] | None = None,
-    audios: Sequence[str] | None = None,
+    audios: Sequence[_runtime.MediaInput] | None = None,
     duration: int | None = None,
     generate_audio: bool | None = None,
-    images: Sequence[str] | None = None,
+    images: Sequence[_runtime.MediaInput] | None = None,
     resolution: Literal["480p", "720p", "1080p", "4k"] | None = None,
     seed: int | None = None,
-    videos: Sequence[str] | None = None,
+    videos: Sequence[_runtime.MediaInput] | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(

@@ -54,10 +54,10 @@ class Input(_runtime.Input[Output]):
     """Enable web search. Sample: false."""
     generate_audio: StrictBool | None = None
     """Generate audio. Sample: true."""
-    image: Annotated[StrictStr, _runtime.Media("image")]
-    """Image. URL of an image."""
-    last_image: Annotated[StrictStr, _runtime.Media("image")] | None = None
-    """Last image. URL of an image."""
+    image: Annotated[_runtime.MediaField, _runtime.Media("image")]
+    """Image. URL or file of an image."""
+    last_image: Annotated[_runtime.MediaField, _runtime.Media("image")] | None = None
+    """Last image. URL or file of an image."""
     prompt: StrictStr
     """Prompt."""
     resolution: Literal["480p", "720p"] | None = None
@@ -68,13 +68,13 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
-    image: str,
+    image: _runtime.MediaInput,
     prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "4:3", "3:4", "1:1", "21:9"] | None = None,
     duration: int | None = None,
     enable_web_search: bool | None = None,
     generate_audio: bool | None = None,
-    last_image: str | None = None,
+    last_image: _runtime.MediaInput | None = None,
     resolution: Literal["480p", "720p"] | None = None,
 ) -> Output:
     """Run ``bytedance/seedance-2.0-mini/image-to-video``: submit a job, wait for it, and return its
@@ -83,13 +83,13 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        image: Image. URL of an image.
+        image: Image. URL or file of an image.
         prompt: Prompt.
         aspect_ratio: Aspect ratio. Sample: "16:9".
         duration: Duration. From 4 to 15. Sample: 5.
         enable_web_search: Enable web search. Sample: false.
         generate_audio: Generate audio. Sample: true.
-        last_image: Last image. URL of an image.
+        last_image: Last image. URL or file of an image.
         resolution: Resolution. Sample: "720p".
 
     Raises:
@@ -120,13 +120,13 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
-    image: str,
+    image: _runtime.MediaInput,
     prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "4:3", "3:4", "1:1", "21:9"] | None = None,
     duration: int | None = None,
     enable_web_search: bool | None = None,
     generate_audio: bool | None = None,
-    last_image: str | None = None,
+    last_image: _runtime.MediaInput | None = None,
     resolution: Literal["480p", "720p"] | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
@@ -149,13 +149,13 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    image: str,
+    image: _runtime.MediaInput,
     prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "4:3", "3:4", "1:1", "21:9"] | None = None,
     duration: int | None = None,
     enable_web_search: bool | None = None,
     generate_audio: bool | None = None,
-    last_image: str | None = None,
+    last_image: _runtime.MediaInput | None = None,
     resolution: Literal["480p", "720p"] | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
@@ -178,13 +178,13 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    image: str,
+    image: _runtime.MediaInput,
     prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "4:3", "3:4", "1:1", "21:9"] | None = None,
     duration: int | None = None,
     enable_web_search: bool | None = None,
     generate_audio: bool | None = None,
-    last_image: str | None = None,
+    last_image: _runtime.MediaInput | None = None,
     resolution: Literal["480p", "720p"] | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""

@@ -57,18 +57,18 @@ class Input(_runtime.Input[Output]):
     """Generate audio. Sample: true."""
     prompt: StrictStr
     """Prompt."""
-    reference_audios: Annotated[Sequence[Annotated[StrictStr, _runtime.Media("audio")]] | None, Field(min_length=0)] = (
-        None
-    )
-    """Reference audios. URLs of audio files."""
-    reference_images: Annotated[Sequence[Annotated[StrictStr, _runtime.Media("image")]] | None, Field(min_length=0)] = (
-        None
-    )
-    """Reference images. URLs of images."""
+    reference_audios: Annotated[
+        Sequence[Annotated[_runtime.MediaField, _runtime.Media("audio")]] | None, Field(min_length=0)
+    ] = None
+    """Reference audios. URLs or files of sounds."""
+    reference_images: Annotated[
+        Sequence[Annotated[_runtime.MediaField, _runtime.Media("image")]] | None, Field(min_length=0)
+    ] = None
+    """Reference images. URLs or files of images."""
     resolution: Literal["480p", "720p"] | None = None
     """Resolution. Sample: "720p"."""
-    video: Annotated[StrictStr, _runtime.Media("video")]
-    """Video. URL of a video."""
+    video: Annotated[_runtime.MediaField, _runtime.Media("video")]
+    """Video. URL or file of a video."""
 
 
 def run(
@@ -76,13 +76,13 @@ def run(
     /,
     *,
     prompt: str,
-    video: str,
+    video: _runtime.MediaInput,
     aspect_ratio: Literal["16:9", "9:16", "4:3", "3:4", "1:1", "21:9"] | None = None,
     duration: int | None = None,
     enable_web_search: bool | None = None,
     generate_audio: bool | None = None,
-    reference_audios: Sequence[str] | None = None,
-    reference_images: Sequence[str] | None = None,
+    reference_audios: Sequence[_runtime.MediaInput] | None = None,
+    reference_images: Sequence[_runtime.MediaInput] | None = None,
     resolution: Literal["480p", "720p"] | None = None,
 ) -> Output:
     """Run ``bytedance/seedance-2.0-mini/video-to-video``: submit a job, wait for it, and return its
@@ -92,13 +92,13 @@ def run(
         client: The client to use; without one, a client of this process that is made from the
             environment.
         prompt: Prompt.
-        video: Video. URL of a video.
+        video: Video. URL or file of a video.
         aspect_ratio: Aspect ratio. Sample: "16:9".
         duration: Duration. From 4 to 15. Sample: 5.
         enable_web_search: Enable web search. Sample: false.
         generate_audio: Generate audio. Sample: true.
-        reference_audios: Reference audios. URLs of audio files.
-        reference_images: Reference images. URLs of images.
+        reference_audios: Reference audios. URLs or files of sounds.
+        reference_images: Reference images. URLs or files of images.
         resolution: Resolution. Sample: "720p".
 
     Raises:
@@ -131,13 +131,13 @@ def submit(
     /,
     *,
     prompt: str,
-    video: str,
+    video: _runtime.MediaInput,
     aspect_ratio: Literal["16:9", "9:16", "4:3", "3:4", "1:1", "21:9"] | None = None,
     duration: int | None = None,
     enable_web_search: bool | None = None,
     generate_audio: bool | None = None,
-    reference_audios: Sequence[str] | None = None,
-    reference_images: Sequence[str] | None = None,
+    reference_audios: Sequence[_runtime.MediaInput] | None = None,
+    reference_images: Sequence[_runtime.MediaInput] | None = None,
     resolution: Literal["480p", "720p"] | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
@@ -162,13 +162,13 @@ async def run_async(
     /,
     *,
     prompt: str,
-    video: str,
+    video: _runtime.MediaInput,
     aspect_ratio: Literal["16:9", "9:16", "4:3", "3:4", "1:1", "21:9"] | None = None,
     duration: int | None = None,
     enable_web_search: bool | None = None,
     generate_audio: bool | None = None,
-    reference_audios: Sequence[str] | None = None,
-    reference_images: Sequence[str] | None = None,
+    reference_audios: Sequence[_runtime.MediaInput] | None = None,
+    reference_images: Sequence[_runtime.MediaInput] | None = None,
     resolution: Literal["480p", "720p"] | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
@@ -193,13 +193,13 @@ async def submit_async(
     /,
     *,
     prompt: str,
-    video: str,
+    video: _runtime.MediaInput,
     aspect_ratio: Literal["16:9", "9:16", "4:3", "3:4", "1:1", "21:9"] | None = None,
     duration: int | None = None,
     enable_web_search: bool | None = None,
     generate_audio: bool | None = None,
-    reference_audios: Sequence[str] | None = None,
-    reference_images: Sequence[str] | None = None,
+    reference_audios: Sequence[_runtime.MediaInput] | None = None,
+    reference_images: Sequence[_runtime.MediaInput] | None = None,
     resolution: Literal["480p", "720p"] | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""

@@ -50,8 +50,8 @@ class Input(_runtime.Input[Output]):
     """Aspect ratio. Sample: "16:9"."""
     duration: Annotated[StrictInt | None, Field(ge=3, le=10)] = None
     """Duration. From 3 to 10. Sample: 8."""
-    image_url: Annotated[StrictStr, _runtime.Media("image")]
-    """Image url. URL of an image."""
+    image_url: Annotated[_runtime.MediaField, _runtime.Media("image")]
+    """Image url. URL or file of an image."""
     prompt: StrictStr
     """Prompt."""
 
@@ -60,7 +60,7 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
-    image_url: str,
+    image_url: _runtime.MediaInput,
     prompt: str,
     aspect_ratio: Literal["16:9", "9:16"] | None = None,
     duration: int | None = None,
@@ -70,7 +70,7 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        image_url: Image url. URL of an image.
+        image_url: Image url. URL or file of an image.
         prompt: Prompt.
         aspect_ratio: Aspect ratio. Sample: "16:9".
         duration: Duration. From 3 to 10. Sample: 8.
@@ -99,7 +99,7 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
-    image_url: str,
+    image_url: _runtime.MediaInput,
     prompt: str,
     aspect_ratio: Literal["16:9", "9:16"] | None = None,
     duration: int | None = None,
@@ -120,7 +120,7 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    image_url: str,
+    image_url: _runtime.MediaInput,
     prompt: str,
     aspect_ratio: Literal["16:9", "9:16"] | None = None,
     duration: int | None = None,
@@ -141,7 +141,7 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    image_url: str,
+    image_url: _runtime.MediaInput,
     prompt: str,
     aspect_ratio: Literal["16:9", "9:16"] | None = None,
     duration: int | None = None,

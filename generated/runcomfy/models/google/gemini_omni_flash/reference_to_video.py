@@ -51,8 +51,8 @@ class Input(_runtime.Input[Output]):
     """Aspect ratio. Sample: "16:9"."""
     duration: Annotated[StrictInt | None, Field(ge=3, le=10)] = None
     """Duration. From 3 to 10. Sample: 8."""
-    image_urls: Annotated[Sequence[Annotated[StrictStr, _runtime.Media("image")]], Field(min_length=1)]
-    """Image urls. URLs of images. At least 1 item."""
+    image_urls: Annotated[Sequence[Annotated[_runtime.MediaField, _runtime.Media("image")]], Field(min_length=1)]
+    """Image urls. URLs or files of images. At least 1 item."""
     prompt: StrictStr
     """Prompt."""
 
@@ -61,7 +61,7 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
-    image_urls: Sequence[str],
+    image_urls: Sequence[_runtime.MediaInput],
     prompt: str,
     aspect_ratio: Literal["16:9", "9:16"] | None = None,
     duration: int | None = None,
@@ -72,7 +72,7 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        image_urls: Image urls. URLs of images. At least 1 item.
+        image_urls: Image urls. URLs or files of images. At least 1 item.
         prompt: Prompt.
         aspect_ratio: Aspect ratio. Sample: "16:9".
         duration: Duration. From 3 to 10. Sample: 8.
@@ -101,7 +101,7 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
-    image_urls: Sequence[str],
+    image_urls: Sequence[_runtime.MediaInput],
     prompt: str,
     aspect_ratio: Literal["16:9", "9:16"] | None = None,
     duration: int | None = None,
@@ -122,7 +122,7 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    image_urls: Sequence[str],
+    image_urls: Sequence[_runtime.MediaInput],
     prompt: str,
     aspect_ratio: Literal["16:9", "9:16"] | None = None,
     duration: int | None = None,
@@ -143,7 +143,7 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    image_urls: Sequence[str],
+    image_urls: Sequence[_runtime.MediaInput],
     prompt: str,
     aspect_ratio: Literal["16:9", "9:16"] | None = None,
     duration: int | None = None,

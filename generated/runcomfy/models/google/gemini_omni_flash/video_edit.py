@@ -46,18 +46,18 @@ class Input(_runtime.Input[Output]):
 
     prompt: StrictStr
     """Prompt."""
-    video_url: Annotated[StrictStr, _runtime.Media("video")]
-    """Video url. URL of a video."""
+    video_url: Annotated[_runtime.MediaField, _runtime.Media("video")]
+    """Video url. URL or file of a video."""
 
 
-def run(client: _runtime.Client | None = None, /, *, prompt: str, video_url: str) -> Output:
+def run(client: _runtime.Client | None = None, /, *, prompt: str, video_url: _runtime.MediaInput) -> Output:
     """Run ``google/gemini-omni-flash/video-edit``: submit a job, wait for it, and return its output.
 
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
         prompt: Prompt.
-        video_url: Video url. URL of a video.
+        video_url: Video url. URL or file of a video.
 
     Raises:
         InputValidationError: the input does not fit the schema; nothing was sent.
@@ -77,7 +77,9 @@ def run(client: _runtime.Client | None = None, /, *, prompt: str, video_url: str
     )
 
 
-def submit(client: _runtime.Client | None = None, /, *, prompt: str, video_url: str) -> _runtime.Job[Output]:
+def submit(
+    client: _runtime.Client | None = None, /, *, prompt: str, video_url: _runtime.MediaInput
+) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
         client,
@@ -88,7 +90,9 @@ def submit(client: _runtime.Client | None = None, /, *, prompt: str, video_url: 
     )
 
 
-async def run_async(client: _runtime.AsyncClient | None = None, /, *, prompt: str, video_url: str) -> Output:
+async def run_async(
+    client: _runtime.AsyncClient | None = None, /, *, prompt: str, video_url: _runtime.MediaInput
+) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
         client,
@@ -100,7 +104,7 @@ async def run_async(client: _runtime.AsyncClient | None = None, /, *, prompt: st
 
 
 async def submit_async(
-    client: _runtime.AsyncClient | None = None, /, *, prompt: str, video_url: str
+    client: _runtime.AsyncClient | None = None, /, *, prompt: str, video_url: _runtime.MediaInput
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(

@@ -52,8 +52,10 @@ class Input(_runtime.Input[Output]):
         | None
     ) = None
     """Aspect ratio. Sample: "auto"."""
-    image_urls: Annotated[Sequence[Annotated[StrictStr, _runtime.Media("image")]], Field(max_length=10, min_length=1)]
-    """Image urls. URLs of images. From 1 to 10 items."""
+    image_urls: Annotated[
+        Sequence[Annotated[_runtime.MediaField, _runtime.Media("image")]], Field(max_length=10, min_length=1)
+    ]
+    """Image urls. URLs or files of images. From 1 to 10 items."""
 
 
 def run(
@@ -61,7 +63,7 @@ def run(
     /,
     *,
     prompt: str,
-    image_urls: Sequence[str],
+    image_urls: Sequence[_runtime.MediaInput],
     aspect_ratio: Literal[
         "auto", "21:9", "16:9", "3:2", "4:3", "5:4", "1:1", "4:5", "3:4", "2:3", "9:16", "4:1", "1:4", "8:1", "1:8"
     ]
@@ -73,7 +75,7 @@ def run(
         client: The client to use; without one, a client of this process that is made from the
             environment.
         prompt: Prompt.
-        image_urls: Image urls. URLs of images. From 1 to 10 items.
+        image_urls: Image urls. URLs or files of images. From 1 to 10 items.
         aspect_ratio: Aspect ratio. Sample: "auto".
 
     Raises:
@@ -100,7 +102,7 @@ def submit(
     /,
     *,
     prompt: str,
-    image_urls: Sequence[str],
+    image_urls: Sequence[_runtime.MediaInput],
     aspect_ratio: Literal[
         "auto", "21:9", "16:9", "3:2", "4:3", "5:4", "1:1", "4:5", "3:4", "2:3", "9:16", "4:1", "1:4", "8:1", "1:8"
     ]
@@ -122,7 +124,7 @@ async def run_async(
     /,
     *,
     prompt: str,
-    image_urls: Sequence[str],
+    image_urls: Sequence[_runtime.MediaInput],
     aspect_ratio: Literal[
         "auto", "21:9", "16:9", "3:2", "4:3", "5:4", "1:1", "4:5", "3:4", "2:3", "9:16", "4:1", "1:4", "8:1", "1:8"
     ]
@@ -144,7 +146,7 @@ async def submit_async(
     /,
     *,
     prompt: str,
-    image_urls: Sequence[str],
+    image_urls: Sequence[_runtime.MediaInput],
     aspect_ratio: Literal[
         "auto", "21:9", "16:9", "3:2", "4:3", "5:4", "1:1", "4:5", "3:4", "2:3", "9:16", "4:1", "1:4", "8:1", "1:8"
     ]

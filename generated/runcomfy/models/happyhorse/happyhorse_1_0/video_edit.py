@@ -50,22 +50,22 @@ class Input(_runtime.Input[Output]):
     """Audio setting. Sample: "auto"."""
     prompt: Annotated[StrictStr, Field(max_length=5000)]
     """Prompt. At most 5000 characters."""
-    reference_image_url_1: Annotated[StrictStr, _runtime.Media("image")] | None = None
-    """Reference image url 1. URL of an image."""
-    reference_image_url_2: Annotated[StrictStr, _runtime.Media("image")] | None = None
-    """Reference image url 2. URL of an image."""
-    reference_image_url_3: Annotated[StrictStr, _runtime.Media("image")] | None = None
-    """Reference image url 3. URL of an image."""
-    reference_image_url_4: Annotated[StrictStr, _runtime.Media("image")] | None = None
-    """Reference image url 4. URL of an image."""
-    reference_image_url_5: Annotated[StrictStr, _runtime.Media("image")] | None = None
-    """Reference image url 5. URL of an image."""
+    reference_image_url_1: Annotated[_runtime.MediaField, _runtime.Media("image")] | None = None
+    """Reference image url 1. URL or file of an image."""
+    reference_image_url_2: Annotated[_runtime.MediaField, _runtime.Media("image")] | None = None
+    """Reference image url 2. URL or file of an image."""
+    reference_image_url_3: Annotated[_runtime.MediaField, _runtime.Media("image")] | None = None
+    """Reference image url 3. URL or file of an image."""
+    reference_image_url_4: Annotated[_runtime.MediaField, _runtime.Media("image")] | None = None
+    """Reference image url 4. URL or file of an image."""
+    reference_image_url_5: Annotated[_runtime.MediaField, _runtime.Media("image")] | None = None
+    """Reference image url 5. URL or file of an image."""
     resolution: Literal["720P", "1080P"] | None = None
     """Resolution. Sample: "1080P"."""
     seed: Annotated[StrictInt | None, Field(ge=0, le=2147483647)] = None
     """Seed. From 0 to 2147483647. Sample: 0."""
-    video_url: Annotated[StrictStr, _runtime.Media("video")]
-    """Video url. URL of a video."""
+    video_url: Annotated[_runtime.MediaField, _runtime.Media("video")]
+    """Video url. URL or file of a video."""
     watermark: StrictBool | None = None
     """Watermark. Sample: false."""
 
@@ -75,13 +75,13 @@ def run(
     /,
     *,
     prompt: str,
-    video_url: str,
+    video_url: _runtime.MediaInput,
     audio_setting: Literal["auto", "origin"] | None = None,
-    reference_image_url_1: str | None = None,
-    reference_image_url_2: str | None = None,
-    reference_image_url_3: str | None = None,
-    reference_image_url_4: str | None = None,
-    reference_image_url_5: str | None = None,
+    reference_image_url_1: _runtime.MediaInput | None = None,
+    reference_image_url_2: _runtime.MediaInput | None = None,
+    reference_image_url_3: _runtime.MediaInput | None = None,
+    reference_image_url_4: _runtime.MediaInput | None = None,
+    reference_image_url_5: _runtime.MediaInput | None = None,
     resolution: Literal["720P", "1080P"] | None = None,
     seed: int | None = None,
     watermark: bool | None = None,
@@ -92,13 +92,13 @@ def run(
         client: The client to use; without one, a client of this process that is made from the
             environment.
         prompt: Prompt. At most 5000 characters.
-        video_url: Video url. URL of a video.
+        video_url: Video url. URL or file of a video.
         audio_setting: Audio setting. Sample: "auto".
-        reference_image_url_1: Reference image url 1. URL of an image.
-        reference_image_url_2: Reference image url 2. URL of an image.
-        reference_image_url_3: Reference image url 3. URL of an image.
-        reference_image_url_4: Reference image url 4. URL of an image.
-        reference_image_url_5: Reference image url 5. URL of an image.
+        reference_image_url_1: Reference image url 1. URL or file of an image.
+        reference_image_url_2: Reference image url 2. URL or file of an image.
+        reference_image_url_3: Reference image url 3. URL or file of an image.
+        reference_image_url_4: Reference image url 4. URL or file of an image.
+        reference_image_url_5: Reference image url 5. URL or file of an image.
         resolution: Resolution. Sample: "1080P".
         seed: Seed. From 0 to 2147483647. Sample: 0.
         watermark: Watermark. Sample: false.
@@ -135,13 +135,13 @@ def submit(
     /,
     *,
     prompt: str,
-    video_url: str,
+    video_url: _runtime.MediaInput,
     audio_setting: Literal["auto", "origin"] | None = None,
-    reference_image_url_1: str | None = None,
-    reference_image_url_2: str | None = None,
-    reference_image_url_3: str | None = None,
-    reference_image_url_4: str | None = None,
-    reference_image_url_5: str | None = None,
+    reference_image_url_1: _runtime.MediaInput | None = None,
+    reference_image_url_2: _runtime.MediaInput | None = None,
+    reference_image_url_3: _runtime.MediaInput | None = None,
+    reference_image_url_4: _runtime.MediaInput | None = None,
+    reference_image_url_5: _runtime.MediaInput | None = None,
     resolution: Literal["720P", "1080P"] | None = None,
     seed: int | None = None,
     watermark: bool | None = None,
@@ -170,13 +170,13 @@ async def run_async(
     /,
     *,
     prompt: str,
-    video_url: str,
+    video_url: _runtime.MediaInput,
     audio_setting: Literal["auto", "origin"] | None = None,
-    reference_image_url_1: str | None = None,
-    reference_image_url_2: str | None = None,
-    reference_image_url_3: str | None = None,
-    reference_image_url_4: str | None = None,
-    reference_image_url_5: str | None = None,
+    reference_image_url_1: _runtime.MediaInput | None = None,
+    reference_image_url_2: _runtime.MediaInput | None = None,
+    reference_image_url_3: _runtime.MediaInput | None = None,
+    reference_image_url_4: _runtime.MediaInput | None = None,
+    reference_image_url_5: _runtime.MediaInput | None = None,
     resolution: Literal["720P", "1080P"] | None = None,
     seed: int | None = None,
     watermark: bool | None = None,
@@ -205,13 +205,13 @@ async def submit_async(
     /,
     *,
     prompt: str,
-    video_url: str,
+    video_url: _runtime.MediaInput,
     audio_setting: Literal["auto", "origin"] | None = None,
-    reference_image_url_1: str | None = None,
-    reference_image_url_2: str | None = None,
-    reference_image_url_3: str | None = None,
-    reference_image_url_4: str | None = None,
-    reference_image_url_5: str | None = None,
+    reference_image_url_1: _runtime.MediaInput | None = None,
+    reference_image_url_2: _runtime.MediaInput | None = None,
+    reference_image_url_3: _runtime.MediaInput | None = None,
+    reference_image_url_4: _runtime.MediaInput | None = None,
+    reference_image_url_5: _runtime.MediaInput | None = None,
     resolution: Literal["720P", "1080P"] | None = None,
     seed: int | None = None,
     watermark: bool | None = None,

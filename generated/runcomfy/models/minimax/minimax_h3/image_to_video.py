@@ -44,10 +44,10 @@ class Input(_runtime.Input[Output]):
 
     duration: Annotated[StrictInt, Field(ge=4, le=15)]
     """Duration. From 4 to 15. Sample: 5."""
-    image: Annotated[StrictStr, _runtime.Media("image")]
-    """Image. URL of an image."""
-    last_image: Annotated[StrictStr, _runtime.Media("image")] | None = None
-    """Last image. URL of an image."""
+    image: Annotated[_runtime.MediaField, _runtime.Media("image")]
+    """Image. URL or file of an image."""
+    last_image: Annotated[_runtime.MediaField, _runtime.Media("image")] | None = None
+    """Last image. URL or file of an image."""
     prompt: StrictStr
     """Prompt."""
     resolution: Literal["768p", "2k"]
@@ -59,10 +59,10 @@ def run(
     /,
     *,
     duration: int,
-    image: str,
+    image: _runtime.MediaInput,
     prompt: str,
     resolution: Literal["768p", "2k"],
-    last_image: str | None = None,
+    last_image: _runtime.MediaInput | None = None,
 ) -> Output:
     """Run ``minimax/minimax-h3/image-to-video``: submit a job, wait for it, and return its output.
 
@@ -70,10 +70,10 @@ def run(
         client: The client to use; without one, a client of this process that is made from the
             environment.
         duration: Duration. From 4 to 15. Sample: 5.
-        image: Image. URL of an image.
+        image: Image. URL or file of an image.
         prompt: Prompt.
         resolution: Resolution. Sample: "768p".
-        last_image: Last image. URL of an image.
+        last_image: Last image. URL or file of an image.
 
     Raises:
         InputValidationError: the input does not fit the schema; nothing was sent.
@@ -101,10 +101,10 @@ def submit(
     /,
     *,
     duration: int,
-    image: str,
+    image: _runtime.MediaInput,
     prompt: str,
     resolution: Literal["768p", "2k"],
-    last_image: str | None = None,
+    last_image: _runtime.MediaInput | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
@@ -124,10 +124,10 @@ async def run_async(
     /,
     *,
     duration: int,
-    image: str,
+    image: _runtime.MediaInput,
     prompt: str,
     resolution: Literal["768p", "2k"],
-    last_image: str | None = None,
+    last_image: _runtime.MediaInput | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
@@ -147,10 +147,10 @@ async def submit_async(
     /,
     *,
     duration: int,
-    image: str,
+    image: _runtime.MediaInput,
     prompt: str,
     resolution: Literal["768p", "2k"],
-    last_image: str | None = None,
+    last_image: _runtime.MediaInput | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(

@@ -53,18 +53,18 @@ class Input(_runtime.Input[Output]):
     """Duration. From 4 to 15. Sample: 5."""
     prompt: StrictStr
     """Prompt."""
-    reference_audios: Annotated[Sequence[Annotated[StrictStr, _runtime.Media("audio")]] | None, Field(max_length=3)] = (
-        None
-    )
-    """Reference audios. URLs of audio files. At most 3 items."""
-    reference_images: Annotated[Sequence[Annotated[StrictStr, _runtime.Media("image")]] | None, Field(max_length=9)] = (
-        None
-    )
-    """Reference images. URLs of images. At most 9 items."""
-    reference_videos: Annotated[Sequence[Annotated[StrictStr, _runtime.Media("video")]] | None, Field(max_length=3)] = (
-        None
-    )
-    """Reference videos. URLs of videos. At most 3 items."""
+    reference_audios: Annotated[
+        Sequence[Annotated[_runtime.MediaField, _runtime.Media("audio")]] | None, Field(max_length=3)
+    ] = None
+    """Reference audios. URLs or files of sounds. At most 3 items."""
+    reference_images: Annotated[
+        Sequence[Annotated[_runtime.MediaField, _runtime.Media("image")]] | None, Field(max_length=9)
+    ] = None
+    """Reference images. URLs or files of images. At most 9 items."""
+    reference_videos: Annotated[
+        Sequence[Annotated[_runtime.MediaField, _runtime.Media("video")]] | None, Field(max_length=3)
+    ] = None
+    """Reference videos. URLs or files of videos. At most 3 items."""
     resolution: Literal["768p", "2k"] | None = None
     """Resolution. Sample: "768p"."""
 
@@ -76,9 +76,9 @@ def run(
     duration: int,
     prompt: str,
     aspect_ratio: Literal["adaptive", "21:9", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
-    reference_audios: Sequence[str] | None = None,
-    reference_images: Sequence[str] | None = None,
-    reference_videos: Sequence[str] | None = None,
+    reference_audios: Sequence[_runtime.MediaInput] | None = None,
+    reference_images: Sequence[_runtime.MediaInput] | None = None,
+    reference_videos: Sequence[_runtime.MediaInput] | None = None,
     resolution: Literal["768p", "2k"] | None = None,
 ) -> Output:
     """Run ``minimax/minimax-h3/reference-to-video``: submit a job, wait for it, and return its output.
@@ -89,9 +89,9 @@ def run(
         duration: Duration. From 4 to 15. Sample: 5.
         prompt: Prompt.
         aspect_ratio: Aspect ratio. Sample: "adaptive".
-        reference_audios: Reference audios. URLs of audio files. At most 3 items.
-        reference_images: Reference images. URLs of images. At most 9 items.
-        reference_videos: Reference videos. URLs of videos. At most 3 items.
+        reference_audios: Reference audios. URLs or files of sounds. At most 3 items.
+        reference_images: Reference images. URLs or files of images. At most 9 items.
+        reference_videos: Reference videos. URLs or files of videos. At most 3 items.
         resolution: Resolution. Sample: "768p".
 
     Raises:
@@ -124,9 +124,9 @@ def submit(
     duration: int,
     prompt: str,
     aspect_ratio: Literal["adaptive", "21:9", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
-    reference_audios: Sequence[str] | None = None,
-    reference_images: Sequence[str] | None = None,
-    reference_videos: Sequence[str] | None = None,
+    reference_audios: Sequence[_runtime.MediaInput] | None = None,
+    reference_images: Sequence[_runtime.MediaInput] | None = None,
+    reference_videos: Sequence[_runtime.MediaInput] | None = None,
     resolution: Literal["768p", "2k"] | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
@@ -151,9 +151,9 @@ async def run_async(
     duration: int,
     prompt: str,
     aspect_ratio: Literal["adaptive", "21:9", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
-    reference_audios: Sequence[str] | None = None,
-    reference_images: Sequence[str] | None = None,
-    reference_videos: Sequence[str] | None = None,
+    reference_audios: Sequence[_runtime.MediaInput] | None = None,
+    reference_images: Sequence[_runtime.MediaInput] | None = None,
+    reference_videos: Sequence[_runtime.MediaInput] | None = None,
     resolution: Literal["768p", "2k"] | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
@@ -178,9 +178,9 @@ async def submit_async(
     duration: int,
     prompt: str,
     aspect_ratio: Literal["adaptive", "21:9", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
-    reference_audios: Sequence[str] | None = None,
-    reference_images: Sequence[str] | None = None,
-    reference_videos: Sequence[str] | None = None,
+    reference_audios: Sequence[_runtime.MediaInput] | None = None,
+    reference_images: Sequence[_runtime.MediaInput] | None = None,
+    reference_videos: Sequence[_runtime.MediaInput] | None = None,
     resolution: Literal["768p", "2k"] | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""

@@ -48,10 +48,10 @@ class Input(_runtime.Input[Output]):
 
     duration: Annotated[StrictInt | None, Field(ge=5, le=15)] = None
     """Duration. From 5 to 15. Sample: 5."""
-    image: Annotated[StrictStr, _runtime.Media("image")]
-    """Image. URL of an image."""
-    last_image: Annotated[StrictStr, _runtime.Media("image")] | None = None
-    """Last image. URL of an image."""
+    image: Annotated[_runtime.MediaField, _runtime.Media("image")]
+    """Image. URL or file of an image."""
+    last_image: Annotated[_runtime.MediaField, _runtime.Media("image")] | None = None
+    """Last image. URL or file of an image."""
     prompt: StrictStr
     """Prompt."""
     resolution: Literal["480p", "768p"] | None = None
@@ -64,10 +64,10 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
-    image: str,
+    image: _runtime.MediaInput,
     prompt: str,
     duration: int | None = None,
-    last_image: str | None = None,
+    last_image: _runtime.MediaInput | None = None,
     resolution: Literal["480p", "768p"] | None = None,
     seed: int | None = None,
 ) -> Output:
@@ -76,10 +76,10 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        image: Image. URL of an image.
+        image: Image. URL or file of an image.
         prompt: Prompt.
         duration: Duration. From 5 to 15. Sample: 5.
-        last_image: Last image. URL of an image.
+        last_image: Last image. URL or file of an image.
         resolution: Resolution. Sample: "480p".
         seed: Seed. Sample: -1.
 
@@ -109,10 +109,10 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
-    image: str,
+    image: _runtime.MediaInput,
     prompt: str,
     duration: int | None = None,
-    last_image: str | None = None,
+    last_image: _runtime.MediaInput | None = None,
     resolution: Literal["480p", "768p"] | None = None,
     seed: int | None = None,
 ) -> _runtime.Job[Output]:
@@ -134,10 +134,10 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    image: str,
+    image: _runtime.MediaInput,
     prompt: str,
     duration: int | None = None,
-    last_image: str | None = None,
+    last_image: _runtime.MediaInput | None = None,
     resolution: Literal["480p", "768p"] | None = None,
     seed: int | None = None,
 ) -> Output:
@@ -159,10 +159,10 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    image: str,
+    image: _runtime.MediaInput,
     prompt: str,
     duration: int | None = None,
-    last_image: str | None = None,
+    last_image: _runtime.MediaInput | None = None,
     resolution: Literal["480p", "768p"] | None = None,
     seed: int | None = None,
 ) -> _runtime.AsyncJob[Output]:

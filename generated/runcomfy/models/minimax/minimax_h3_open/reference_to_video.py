@@ -53,16 +53,16 @@ class Input(_runtime.Input[Output]):
     """Duration. From 5 to 15. Sample: 5."""
     prompt: StrictStr
     """Prompt."""
-    reference_audios: Annotated[Sequence[Annotated[StrictStr, _runtime.Media("audio")]] | None, Field(max_length=3)] = (
-        None
-    )
-    """Reference audios. URLs of audio files. At most 3 items."""
-    reference_images: Annotated[Sequence[Annotated[StrictStr, _runtime.Media("image")]], Field(max_length=9)]
-    """Reference images. URLs of images. At most 9 items."""
-    reference_videos: Annotated[Sequence[Annotated[StrictStr, _runtime.Media("video")]] | None, Field(max_length=3)] = (
-        None
-    )
-    """Reference videos. URLs of videos. At most 3 items."""
+    reference_audios: Annotated[
+        Sequence[Annotated[_runtime.MediaField, _runtime.Media("audio")]] | None, Field(max_length=3)
+    ] = None
+    """Reference audios. URLs or files of sounds. At most 3 items."""
+    reference_images: Annotated[Sequence[Annotated[_runtime.MediaField, _runtime.Media("image")]], Field(max_length=9)]
+    """Reference images. URLs or files of images. At most 9 items."""
+    reference_videos: Annotated[
+        Sequence[Annotated[_runtime.MediaField, _runtime.Media("video")]] | None, Field(max_length=3)
+    ] = None
+    """Reference videos. URLs or files of videos. At most 3 items."""
     resolution: Literal["480p", "768p"] | None = None
     """Resolution. Sample: "480p"."""
     seed: StrictInt | None = None
@@ -74,11 +74,11 @@ def run(
     /,
     *,
     prompt: str,
-    reference_images: Sequence[str],
+    reference_images: Sequence[_runtime.MediaInput],
     aspect_ratio: Literal["21:9", "16:9", "4:3", "1:1", "3:4", "9:16", "9:21"] | None = None,
     duration: int | None = None,
-    reference_audios: Sequence[str] | None = None,
-    reference_videos: Sequence[str] | None = None,
+    reference_audios: Sequence[_runtime.MediaInput] | None = None,
+    reference_videos: Sequence[_runtime.MediaInput] | None = None,
     resolution: Literal["480p", "768p"] | None = None,
     seed: int | None = None,
 ) -> Output:
@@ -89,11 +89,11 @@ def run(
         client: The client to use; without one, a client of this process that is made from the
             environment.
         prompt: Prompt.
-        reference_images: Reference images. URLs of images. At most 9 items.
+        reference_images: Reference images. URLs or files of images. At most 9 items.
         aspect_ratio: Aspect ratio. Sample: "16:9".
         duration: Duration. From 5 to 15. Sample: 5.
-        reference_audios: Reference audios. URLs of audio files. At most 3 items.
-        reference_videos: Reference videos. URLs of videos. At most 3 items.
+        reference_audios: Reference audios. URLs or files of sounds. At most 3 items.
+        reference_videos: Reference videos. URLs or files of videos. At most 3 items.
         resolution: Resolution. Sample: "480p".
         seed: Seed. Sample: -1.
 
@@ -126,11 +126,11 @@ def submit(
     /,
     *,
     prompt: str,
-    reference_images: Sequence[str],
+    reference_images: Sequence[_runtime.MediaInput],
     aspect_ratio: Literal["21:9", "16:9", "4:3", "1:1", "3:4", "9:16", "9:21"] | None = None,
     duration: int | None = None,
-    reference_audios: Sequence[str] | None = None,
-    reference_videos: Sequence[str] | None = None,
+    reference_audios: Sequence[_runtime.MediaInput] | None = None,
+    reference_videos: Sequence[_runtime.MediaInput] | None = None,
     resolution: Literal["480p", "768p"] | None = None,
     seed: int | None = None,
 ) -> _runtime.Job[Output]:
@@ -155,11 +155,11 @@ async def run_async(
     /,
     *,
     prompt: str,
-    reference_images: Sequence[str],
+    reference_images: Sequence[_runtime.MediaInput],
     aspect_ratio: Literal["21:9", "16:9", "4:3", "1:1", "3:4", "9:16", "9:21"] | None = None,
     duration: int | None = None,
-    reference_audios: Sequence[str] | None = None,
-    reference_videos: Sequence[str] | None = None,
+    reference_audios: Sequence[_runtime.MediaInput] | None = None,
+    reference_videos: Sequence[_runtime.MediaInput] | None = None,
     resolution: Literal["480p", "768p"] | None = None,
     seed: int | None = None,
 ) -> Output:
@@ -184,11 +184,11 @@ async def submit_async(
     /,
     *,
     prompt: str,
-    reference_images: Sequence[str],
+    reference_images: Sequence[_runtime.MediaInput],
     aspect_ratio: Literal["21:9", "16:9", "4:3", "1:1", "3:4", "9:16", "9:21"] | None = None,
     duration: int | None = None,
-    reference_audios: Sequence[str] | None = None,
-    reference_videos: Sequence[str] | None = None,
+    reference_audios: Sequence[_runtime.MediaInput] | None = None,
+    reference_videos: Sequence[_runtime.MediaInput] | None = None,
     resolution: Literal["480p", "768p"] | None = None,
     seed: int | None = None,
 ) -> _runtime.AsyncJob[Output]:

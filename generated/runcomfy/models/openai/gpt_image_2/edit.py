@@ -45,8 +45,10 @@ class Input(_runtime.Input[Output]):
 
     aspect_ratio: Literal["1:1", "3:2", "2:3", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9"] | None = None
     """Aspect ratio. Sample: "1:1"."""
-    images: Annotated[Sequence[Annotated[StrictStr, _runtime.Media("image")]], Field(max_length=10, min_length=1)]
-    """Images. URLs of images. From 1 to 10 items."""
+    images: Annotated[
+        Sequence[Annotated[_runtime.MediaField, _runtime.Media("image")]], Field(max_length=10, min_length=1)
+    ]
+    """Images. URLs or files of images. From 1 to 10 items."""
     output_format: Literal["png", "jpeg", "webp"] | None = None
     """Output format. Sample: "png"."""
     prompt: StrictStr
@@ -61,7 +63,7 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
-    images: Sequence[str],
+    images: Sequence[_runtime.MediaInput],
     prompt: str,
     aspect_ratio: Literal["1:1", "3:2", "2:3", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9"] | None = None,
     output_format: Literal["png", "jpeg", "webp"] | None = None,
@@ -73,7 +75,7 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        images: Images. URLs of images. From 1 to 10 items.
+        images: Images. URLs or files of images. From 1 to 10 items.
         prompt: Prompt.
         aspect_ratio: Aspect ratio. Sample: "1:1".
         output_format: Output format. Sample: "png".
@@ -106,7 +108,7 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
-    images: Sequence[str],
+    images: Sequence[_runtime.MediaInput],
     prompt: str,
     aspect_ratio: Literal["1:1", "3:2", "2:3", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9"] | None = None,
     output_format: Literal["png", "jpeg", "webp"] | None = None,
@@ -131,7 +133,7 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    images: Sequence[str],
+    images: Sequence[_runtime.MediaInput],
     prompt: str,
     aspect_ratio: Literal["1:1", "3:2", "2:3", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9"] | None = None,
     output_format: Literal["png", "jpeg", "webp"] | None = None,
@@ -156,7 +158,7 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    images: Sequence[str],
+    images: Sequence[_runtime.MediaInput],
     prompt: str,
     aspect_ratio: Literal["1:1", "3:2", "2:3", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9"] | None = None,
     output_format: Literal["png", "jpeg", "webp"] | None = None,

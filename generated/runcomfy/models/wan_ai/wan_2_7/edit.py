@@ -49,8 +49,10 @@ class Input(_runtime.Input[Output]):
         Literal["square_hd", "square", "portrait_4_3", "portrait_16_9", "landscape_4_3", "landscape_16_9"] | None
     ) = None
     """Image size. Sample: "square_hd"."""
-    image_urls: Annotated[Sequence[Annotated[StrictStr, _runtime.Media("image")]], Field(max_length=4, min_length=1)]
-    """Image urls. URLs of images. From 1 to 4 items."""
+    image_urls: Annotated[
+        Sequence[Annotated[_runtime.MediaField, _runtime.Media("image")]], Field(max_length=4, min_length=1)
+    ]
+    """Image urls. URLs or files of images. From 1 to 4 items."""
     negative_prompt: StrictStr | None = None
     """Negative prompt."""
     num_images: Annotated[StrictInt | None, Field(ge=1, le=4)] = None
@@ -65,7 +67,7 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
-    image_urls: Sequence[str],
+    image_urls: Sequence[_runtime.MediaInput],
     prompt: str,
     enable_prompt_expansion: bool | None = None,
     image_size: Literal["square_hd", "square", "portrait_4_3", "portrait_16_9", "landscape_4_3", "landscape_16_9"]
@@ -79,7 +81,7 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        image_urls: Image urls. URLs of images. From 1 to 4 items.
+        image_urls: Image urls. URLs or files of images. From 1 to 4 items.
         prompt: Prompt.
         enable_prompt_expansion: Enable prompt expansion. Sample: true.
         image_size: Image size. Sample: "square_hd".
@@ -114,7 +116,7 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
-    image_urls: Sequence[str],
+    image_urls: Sequence[_runtime.MediaInput],
     prompt: str,
     enable_prompt_expansion: bool | None = None,
     image_size: Literal["square_hd", "square", "portrait_4_3", "portrait_16_9", "landscape_4_3", "landscape_16_9"]
@@ -142,7 +144,7 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    image_urls: Sequence[str],
+    image_urls: Sequence[_runtime.MediaInput],
     prompt: str,
     enable_prompt_expansion: bool | None = None,
     image_size: Literal["square_hd", "square", "portrait_4_3", "portrait_16_9", "landscape_4_3", "landscape_16_9"]
@@ -170,7 +172,7 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    image_urls: Sequence[str],
+    image_urls: Sequence[_runtime.MediaInput],
     prompt: str,
     enable_prompt_expansion: bool | None = None,
     image_size: Literal["square_hd", "square", "portrait_4_3", "portrait_16_9", "landscape_4_3", "landscape_16_9"]

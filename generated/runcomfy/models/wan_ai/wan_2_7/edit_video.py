@@ -50,14 +50,14 @@ class Input(_runtime.Input[Output]):
     """Duration. Sample: 5."""
     prompt: StrictStr
     """Prompt."""
-    reference_image_url: Annotated[StrictStr, _runtime.Media("image")] | None = None
-    """Reference image url. URL of an image."""
+    reference_image_url: Annotated[_runtime.MediaField, _runtime.Media("image")] | None = None
+    """Reference image url. URL or file of an image."""
     resolution: Literal["720p", "1080p"] | None = None
     """Resolution. Sample: "1080p"."""
     seed: Annotated[StrictInt | None, Field(ge=0, le=2147483647)] = None
     """Seed. From 0 to 2147483647. Sample: 0."""
-    video_url: Annotated[StrictStr, _runtime.Media("video")]
-    """Video url. URL of a video."""
+    video_url: Annotated[_runtime.MediaField, _runtime.Media("video")]
+    """Video url. URL or file of a video."""
 
 
 def run(
@@ -65,11 +65,11 @@ def run(
     /,
     *,
     prompt: str,
-    video_url: str,
+    video_url: _runtime.MediaInput,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     audio_setting: Literal["auto", "origin"] | None = None,
     duration: Literal[2, 3, 4, 5, 6, 7, 8, 9, 10] | None = None,
-    reference_image_url: str | None = None,
+    reference_image_url: _runtime.MediaInput | None = None,
     resolution: Literal["720p", "1080p"] | None = None,
     seed: int | None = None,
 ) -> Output:
@@ -79,11 +79,11 @@ def run(
         client: The client to use; without one, a client of this process that is made from the
             environment.
         prompt: Prompt.
-        video_url: Video url. URL of a video.
+        video_url: Video url. URL or file of a video.
         aspect_ratio: Aspect ratio.
         audio_setting: Audio setting. Sample: "auto".
         duration: Duration. Sample: 5.
-        reference_image_url: Reference image url. URL of an image.
+        reference_image_url: Reference image url. URL or file of an image.
         resolution: Resolution. Sample: "1080p".
         seed: Seed. From 0 to 2147483647. Sample: 0.
 
@@ -116,11 +116,11 @@ def submit(
     /,
     *,
     prompt: str,
-    video_url: str,
+    video_url: _runtime.MediaInput,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     audio_setting: Literal["auto", "origin"] | None = None,
     duration: Literal[2, 3, 4, 5, 6, 7, 8, 9, 10] | None = None,
-    reference_image_url: str | None = None,
+    reference_image_url: _runtime.MediaInput | None = None,
     resolution: Literal["720p", "1080p"] | None = None,
     seed: int | None = None,
 ) -> _runtime.Job[Output]:
@@ -145,11 +145,11 @@ async def run_async(
     /,
     *,
     prompt: str,
-    video_url: str,
+    video_url: _runtime.MediaInput,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     audio_setting: Literal["auto", "origin"] | None = None,
     duration: Literal[2, 3, 4, 5, 6, 7, 8, 9, 10] | None = None,
-    reference_image_url: str | None = None,
+    reference_image_url: _runtime.MediaInput | None = None,
     resolution: Literal["720p", "1080p"] | None = None,
     seed: int | None = None,
 ) -> Output:
@@ -174,11 +174,11 @@ async def submit_async(
     /,
     *,
     prompt: str,
-    video_url: str,
+    video_url: _runtime.MediaInput,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     audio_setting: Literal["auto", "origin"] | None = None,
     duration: Literal[2, 3, 4, 5, 6, 7, 8, 9, 10] | None = None,
-    reference_image_url: str | None = None,
+    reference_image_url: _runtime.MediaInput | None = None,
     resolution: Literal["720p", "1080p"] | None = None,
     seed: int | None = None,
 ) -> _runtime.AsyncJob[Output]:

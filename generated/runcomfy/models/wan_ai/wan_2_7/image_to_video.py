@@ -42,16 +42,16 @@ class Input(_runtime.Input[Output]):
 
     _endpoint: ClassVar[_runtime.Endpoint] = _runtime.Endpoint(MODEL_ID, Output)
 
-    audio_url: Annotated[StrictStr, _runtime.Media("audio")] | None = None
-    """Audio url. URL of an audio file."""
+    audio_url: Annotated[_runtime.MediaField, _runtime.Media("audio")] | None = None
+    """Audio url. URL or file of a sound."""
     duration: Annotated[Literal[2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15], _runtime.exact] | None = None
     """Duration. Sample: 5."""
     enable_prompt_expansion: StrictBool | None = None
     """Enable prompt expansion. Sample: true."""
-    end_image_url: Annotated[StrictStr, _runtime.Media("image")] | None = None
-    """End image url. URL of an image."""
-    image_url: Annotated[StrictStr, _runtime.Media("image")]
-    """Image url. URL of an image."""
+    end_image_url: Annotated[_runtime.MediaField, _runtime.Media("image")] | None = None
+    """End image url. URL or file of an image."""
+    image_url: Annotated[_runtime.MediaField, _runtime.Media("image")]
+    """Image url. URL or file of an image."""
     negative_prompt: Annotated[StrictStr | None, Field(max_length=500)] = None
     """Negative prompt. At most 500 characters."""
     prompt: Annotated[StrictStr, Field(max_length=5000)]
@@ -66,12 +66,12 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
-    image_url: str,
+    image_url: _runtime.MediaInput,
     prompt: str,
-    audio_url: str | None = None,
+    audio_url: _runtime.MediaInput | None = None,
     duration: Literal[2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
     enable_prompt_expansion: bool | None = None,
-    end_image_url: str | None = None,
+    end_image_url: _runtime.MediaInput | None = None,
     negative_prompt: str | None = None,
     resolution: Literal["720p", "1080p"] | None = None,
     seed: int | None = None,
@@ -81,12 +81,12 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        image_url: Image url. URL of an image.
+        image_url: Image url. URL or file of an image.
         prompt: Prompt. At most 5000 characters.
-        audio_url: Audio url. URL of an audio file.
+        audio_url: Audio url. URL or file of a sound.
         duration: Duration. Sample: 5.
         enable_prompt_expansion: Enable prompt expansion. Sample: true.
-        end_image_url: End image url. URL of an image.
+        end_image_url: End image url. URL or file of an image.
         negative_prompt: Negative prompt. At most 500 characters.
         resolution: Resolution. Sample: "1080p".
         seed: Seed. From 0 to 2147483647. Sample: 0.
@@ -120,12 +120,12 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
-    image_url: str,
+    image_url: _runtime.MediaInput,
     prompt: str,
-    audio_url: str | None = None,
+    audio_url: _runtime.MediaInput | None = None,
     duration: Literal[2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
     enable_prompt_expansion: bool | None = None,
-    end_image_url: str | None = None,
+    end_image_url: _runtime.MediaInput | None = None,
     negative_prompt: str | None = None,
     resolution: Literal["720p", "1080p"] | None = None,
     seed: int | None = None,
@@ -151,12 +151,12 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    image_url: str,
+    image_url: _runtime.MediaInput,
     prompt: str,
-    audio_url: str | None = None,
+    audio_url: _runtime.MediaInput | None = None,
     duration: Literal[2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
     enable_prompt_expansion: bool | None = None,
-    end_image_url: str | None = None,
+    end_image_url: _runtime.MediaInput | None = None,
     negative_prompt: str | None = None,
     resolution: Literal["720p", "1080p"] | None = None,
     seed: int | None = None,
@@ -182,12 +182,12 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    image_url: str,
+    image_url: _runtime.MediaInput,
     prompt: str,
-    audio_url: str | None = None,
+    audio_url: _runtime.MediaInput | None = None,
     duration: Literal[2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
     enable_prompt_expansion: bool | None = None,
-    end_image_url: str | None = None,
+    end_image_url: _runtime.MediaInput | None = None,
     negative_prompt: str | None = None,
     resolution: Literal["720p", "1080p"] | None = None,
     seed: int | None = None,

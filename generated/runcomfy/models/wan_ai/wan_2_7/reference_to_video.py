@@ -54,13 +54,13 @@ class Input(_runtime.Input[Output]):
     prompt: Annotated[StrictStr, Field(max_length=5000)]
     """Prompt. At most 5000 characters."""
     reference_image_urls: Annotated[
-        Sequence[Annotated[StrictStr, _runtime.Media("image")]] | None, Field(max_length=5)
+        Sequence[Annotated[_runtime.MediaField, _runtime.Media("image")]] | None, Field(max_length=5)
     ] = None
-    """Reference image urls. URLs of images. At most 5 items."""
+    """Reference image urls. URLs or files of images. At most 5 items."""
     reference_video_urls: Annotated[
-        Sequence[Annotated[StrictStr, _runtime.Media("video")]] | None, Field(max_length=5)
+        Sequence[Annotated[_runtime.MediaField, _runtime.Media("video")]] | None, Field(max_length=5)
     ] = None
-    """Reference video urls. URLs of videos. At most 5 items."""
+    """Reference video urls. URLs or files of videos. At most 5 items."""
     resolution: Literal["720p", "1080p"] | None = None
     """Resolution. Sample: "1080p"."""
     seed: Annotated[StrictInt | None, Field(ge=0, le=2147483647)] = None
@@ -76,8 +76,8 @@ def run(
     duration: Literal[2, 3, 4, 5, 6, 7, 8, 9, 10] | None = None,
     multi_shots: bool | None = None,
     negative_prompt: str | None = None,
-    reference_image_urls: Sequence[str] | None = None,
-    reference_video_urls: Sequence[str] | None = None,
+    reference_image_urls: Sequence[_runtime.MediaInput] | None = None,
+    reference_video_urls: Sequence[_runtime.MediaInput] | None = None,
     resolution: Literal["720p", "1080p"] | None = None,
     seed: int | None = None,
 ) -> Output:
@@ -91,8 +91,8 @@ def run(
         duration: Duration. Sample: 5.
         multi_shots: Multi shots. Sample: false.
         negative_prompt: Negative prompt. At most 500 characters.
-        reference_image_urls: Reference image urls. URLs of images. At most 5 items.
-        reference_video_urls: Reference video urls. URLs of videos. At most 5 items.
+        reference_image_urls: Reference image urls. URLs or files of images. At most 5 items.
+        reference_video_urls: Reference video urls. URLs or files of videos. At most 5 items.
         resolution: Resolution. Sample: "1080p".
         seed: Seed. From 0 to 2147483647. Sample: 0.
 
@@ -130,8 +130,8 @@ def submit(
     duration: Literal[2, 3, 4, 5, 6, 7, 8, 9, 10] | None = None,
     multi_shots: bool | None = None,
     negative_prompt: str | None = None,
-    reference_image_urls: Sequence[str] | None = None,
-    reference_video_urls: Sequence[str] | None = None,
+    reference_image_urls: Sequence[_runtime.MediaInput] | None = None,
+    reference_video_urls: Sequence[_runtime.MediaInput] | None = None,
     resolution: Literal["720p", "1080p"] | None = None,
     seed: int | None = None,
 ) -> _runtime.Job[Output]:
@@ -161,8 +161,8 @@ async def run_async(
     duration: Literal[2, 3, 4, 5, 6, 7, 8, 9, 10] | None = None,
     multi_shots: bool | None = None,
     negative_prompt: str | None = None,
-    reference_image_urls: Sequence[str] | None = None,
-    reference_video_urls: Sequence[str] | None = None,
+    reference_image_urls: Sequence[_runtime.MediaInput] | None = None,
+    reference_video_urls: Sequence[_runtime.MediaInput] | None = None,
     resolution: Literal["720p", "1080p"] | None = None,
     seed: int | None = None,
 ) -> Output:
@@ -192,8 +192,8 @@ async def submit_async(
     duration: Literal[2, 3, 4, 5, 6, 7, 8, 9, 10] | None = None,
     multi_shots: bool | None = None,
     negative_prompt: str | None = None,
-    reference_image_urls: Sequence[str] | None = None,
-    reference_video_urls: Sequence[str] | None = None,
+    reference_image_urls: Sequence[_runtime.MediaInput] | None = None,
+    reference_video_urls: Sequence[_runtime.MediaInput] | None = None,
     resolution: Literal["720p", "1080p"] | None = None,
     seed: int | None = None,
 ) -> _runtime.AsyncJob[Output]:

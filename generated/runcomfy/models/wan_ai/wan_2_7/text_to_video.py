@@ -44,8 +44,8 @@ class Input(_runtime.Input[Output]):
 
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4"] | None = None
     """Aspect ratio. Sample: "16:9"."""
-    audio_url: Annotated[StrictStr, _runtime.Media("audio")] | None = None
-    """Audio url. URL of an audio file."""
+    audio_url: Annotated[_runtime.MediaField, _runtime.Media("audio")] | None = None
+    """Audio url. URL or file of a sound."""
     duration: Annotated[Literal[2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15], _runtime.exact] | None = None
     """Duration. Sample: 5."""
     enable_prompt_expansion: StrictBool | None = None
@@ -66,7 +66,7 @@ def run(
     *,
     prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
-    audio_url: str | None = None,
+    audio_url: _runtime.MediaInput | None = None,
     duration: Literal[2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
     enable_prompt_expansion: bool | None = None,
     negative_prompt: str | None = None,
@@ -80,7 +80,7 @@ def run(
             environment.
         prompt: Prompt. At most 5000 characters.
         aspect_ratio: Aspect ratio. Sample: "16:9".
-        audio_url: Audio url. URL of an audio file.
+        audio_url: Audio url. URL or file of a sound.
         duration: Duration. Sample: 5.
         enable_prompt_expansion: Enable prompt expansion. Sample: true.
         negative_prompt: Negative prompt. At most 500 characters.
@@ -117,7 +117,7 @@ def submit(
     *,
     prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
-    audio_url: str | None = None,
+    audio_url: _runtime.MediaInput | None = None,
     duration: Literal[2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
     enable_prompt_expansion: bool | None = None,
     negative_prompt: str | None = None,
@@ -146,7 +146,7 @@ async def run_async(
     *,
     prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
-    audio_url: str | None = None,
+    audio_url: _runtime.MediaInput | None = None,
     duration: Literal[2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
     enable_prompt_expansion: bool | None = None,
     negative_prompt: str | None = None,
@@ -175,7 +175,7 @@ async def submit_async(
     *,
     prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
-    audio_url: str | None = None,
+    audio_url: _runtime.MediaInput | None = None,
     duration: Literal[2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] | None = None,
     enable_prompt_expansion: bool | None = None,
     negative_prompt: str | None = None,

@@ -53,12 +53,12 @@ class Input(_runtime.Input[Output]):
     """Prompt."""
     prompt_extend: StrictBool | None = None
     """Prompt extend. Sample: true."""
-    reference_audios: Sequence[Annotated[StrictStr, _runtime.Media("audio")]] | None = None
-    """Reference audios. URLs of audio files."""
-    reference_images: Sequence[Annotated[StrictStr, _runtime.Media("image")]] | None = None
-    """Reference images. URLs of images."""
-    reference_videos: Sequence[Annotated[StrictStr, _runtime.Media("video")]] | None = None
-    """Reference videos. URLs of videos."""
+    reference_audios: Sequence[Annotated[_runtime.MediaField, _runtime.Media("audio")]] | None = None
+    """Reference audios. URLs or files of sounds."""
+    reference_images: Sequence[Annotated[_runtime.MediaField, _runtime.Media("image")]] | None = None
+    """Reference images. URLs or files of images."""
+    reference_videos: Sequence[Annotated[_runtime.MediaField, _runtime.Media("video")]] | None = None
+    """Reference videos. URLs or files of videos."""
     resolution: Literal["480p", "720p", "1080p"] | None = None
     """Resolution. Sample: "720p"."""
     seed: StrictInt | None = None
@@ -74,9 +74,9 @@ def run(
     duration: int | None = None,
     enable_audio: bool | None = None,
     prompt_extend: bool | None = None,
-    reference_audios: Sequence[str] | None = None,
-    reference_images: Sequence[str] | None = None,
-    reference_videos: Sequence[str] | None = None,
+    reference_audios: Sequence[_runtime.MediaInput] | None = None,
+    reference_images: Sequence[_runtime.MediaInput] | None = None,
+    reference_videos: Sequence[_runtime.MediaInput] | None = None,
     resolution: Literal["480p", "720p", "1080p"] | None = None,
     seed: int | None = None,
 ) -> Output:
@@ -90,9 +90,9 @@ def run(
         duration: Duration. From 2 to 30. Sample: 5.
         enable_audio: Enable audio. Sample: true.
         prompt_extend: Prompt extend. Sample: true.
-        reference_audios: Reference audios. URLs of audio files.
-        reference_images: Reference images. URLs of images.
-        reference_videos: Reference videos. URLs of videos.
+        reference_audios: Reference audios. URLs or files of sounds.
+        reference_images: Reference images. URLs or files of images.
+        reference_videos: Reference videos. URLs or files of videos.
         resolution: Resolution. Sample: "720p".
         seed: Seed.
 
@@ -131,9 +131,9 @@ def submit(
     duration: int | None = None,
     enable_audio: bool | None = None,
     prompt_extend: bool | None = None,
-    reference_audios: Sequence[str] | None = None,
-    reference_images: Sequence[str] | None = None,
-    reference_videos: Sequence[str] | None = None,
+    reference_audios: Sequence[_runtime.MediaInput] | None = None,
+    reference_images: Sequence[_runtime.MediaInput] | None = None,
+    reference_videos: Sequence[_runtime.MediaInput] | None = None,
     resolution: Literal["480p", "720p", "1080p"] | None = None,
     seed: int | None = None,
 ) -> _runtime.Job[Output]:
@@ -164,9 +164,9 @@ async def run_async(
     duration: int | None = None,
     enable_audio: bool | None = None,
     prompt_extend: bool | None = None,
-    reference_audios: Sequence[str] | None = None,
-    reference_images: Sequence[str] | None = None,
-    reference_videos: Sequence[str] | None = None,
+    reference_audios: Sequence[_runtime.MediaInput] | None = None,
+    reference_images: Sequence[_runtime.MediaInput] | None = None,
+    reference_videos: Sequence[_runtime.MediaInput] | None = None,
     resolution: Literal["480p", "720p", "1080p"] | None = None,
     seed: int | None = None,
 ) -> Output:
@@ -197,9 +197,9 @@ async def submit_async(
     duration: int | None = None,
     enable_audio: bool | None = None,
     prompt_extend: bool | None = None,
-    reference_audios: Sequence[str] | None = None,
-    reference_images: Sequence[str] | None = None,
-    reference_videos: Sequence[str] | None = None,
+    reference_audios: Sequence[_runtime.MediaInput] | None = None,
+    reference_images: Sequence[_runtime.MediaInput] | None = None,
+    reference_videos: Sequence[_runtime.MediaInput] | None = None,
     resolution: Literal["480p", "720p", "1080p"] | None = None,
     seed: int | None = None,
 ) -> _runtime.AsyncJob[Output]:

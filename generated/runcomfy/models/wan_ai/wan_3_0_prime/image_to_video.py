@@ -58,10 +58,10 @@ class Input(_runtime.Input[Output]):
     """Prompt extend. Sample: true."""
     seed: Annotated[StrictInt | None, Field(ge=0, le=2147483647)] = None
     """Seed. From 0 to 2147483647. Sample: 0."""
-    image_url: Annotated[StrictStr, _runtime.Media("image")]
-    """Image url. URL of an image."""
-    end_image_url: Annotated[StrictStr, _runtime.Media("image")] | None = None
-    """End image url. URL of an image."""
+    image_url: Annotated[_runtime.MediaField, _runtime.Media("image")]
+    """Image url. URL or file of an image."""
+    end_image_url: Annotated[_runtime.MediaField, _runtime.Media("image")] | None = None
+    """End image url. URL or file of an image."""
 
 
 def run(
@@ -69,14 +69,14 @@ def run(
     /,
     *,
     prompt: str,
-    image_url: str,
+    image_url: _runtime.MediaInput,
     aspect_ratio: Literal["adaptive", "16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     resolution: Literal["480p", "720p", "1080p"] | None = None,
     duration: int | None = None,
     enable_audio: bool | None = None,
     prompt_extend: bool | None = None,
     seed: int | None = None,
-    end_image_url: str | None = None,
+    end_image_url: _runtime.MediaInput | None = None,
 ) -> Output:
     """Run ``wan-ai/wan-3.0-prime/image-to-video``: submit a job, wait for it, and return its output.
 
@@ -84,14 +84,14 @@ def run(
         client: The client to use; without one, a client of this process that is made from the
             environment.
         prompt: Prompt.
-        image_url: Image url. URL of an image.
+        image_url: Image url. URL or file of an image.
         aspect_ratio: Aspect ratio. Sample: "adaptive".
         resolution: Resolution. Sample: "720p".
         duration: Duration. From 2 to 30. Sample: 5.
         enable_audio: Enable audio. Sample: true.
         prompt_extend: Prompt extend. Sample: true.
         seed: Seed. From 0 to 2147483647. Sample: 0.
-        end_image_url: End image url. URL of an image.
+        end_image_url: End image url. URL or file of an image.
 
     Raises:
         InputValidationError: the input does not fit the schema; nothing was sent.
@@ -123,14 +123,14 @@ def submit(
     /,
     *,
     prompt: str,
-    image_url: str,
+    image_url: _runtime.MediaInput,
     aspect_ratio: Literal["adaptive", "16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     resolution: Literal["480p", "720p", "1080p"] | None = None,
     duration: int | None = None,
     enable_audio: bool | None = None,
     prompt_extend: bool | None = None,
     seed: int | None = None,
-    end_image_url: str | None = None,
+    end_image_url: _runtime.MediaInput | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
@@ -154,14 +154,14 @@ async def run_async(
     /,
     *,
     prompt: str,
-    image_url: str,
+    image_url: _runtime.MediaInput,
     aspect_ratio: Literal["adaptive", "16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     resolution: Literal["480p", "720p", "1080p"] | None = None,
     duration: int | None = None,
     enable_audio: bool | None = None,
     prompt_extend: bool | None = None,
     seed: int | None = None,
-    end_image_url: str | None = None,
+    end_image_url: _runtime.MediaInput | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
@@ -185,14 +185,14 @@ async def submit_async(
     /,
     *,
     prompt: str,
-    image_url: str,
+    image_url: _runtime.MediaInput,
     aspect_ratio: Literal["adaptive", "16:9", "9:16", "1:1", "4:3", "3:4"] | None = None,
     resolution: Literal["480p", "720p", "1080p"] | None = None,
     duration: int | None = None,
     enable_audio: bool | None = None,
     prompt_extend: bool | None = None,
     seed: int | None = None,
-    end_image_url: str | None = None,
+    end_image_url: _runtime.MediaInput | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(

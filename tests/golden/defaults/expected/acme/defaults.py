@@ -57,8 +57,8 @@ class Input(_runtime.Input[Output]):
     """Options. Sample: {"a": 1}."""
     strength: Annotated[_runtime.Number | None, Field(le=1.0)] = None
     """Strength. At most 1. Sample: 7."""
-    image: Annotated[StrictStr, _runtime.Media("image")] | None = None
-    """Image. URL of an image. Sample:
+    image: Annotated[_runtime.MediaField, _runtime.Media("image")] | None = None
+    """Image. URL or file of an image. Sample:
     "https://example.com/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa….
     """
     empty: StrictStr | None = None
@@ -76,7 +76,7 @@ def run(
     tags: Sequence[str] | None = None,
     options: Mapping[str, Any] | None = None,
     strength: float | None = None,
-    image: str | None = None,
+    image: _runtime.MediaInput | None = None,
     empty: str | None = None,
 ) -> Output:
     """Run ``acme/defaults``: submit a job, wait for it, and return its output.
@@ -91,7 +91,7 @@ def run(
         tags: Tags. Sample: ["x"].
         options: Options. Sample: {"a": 1}.
         strength: Strength. At most 1. Sample: 7.
-        image: Image. URL of an image. Sample:
+        image: Image. URL or file of an image. Sample:
             "https://example.com/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa….
         empty: Empty.
 
@@ -131,7 +131,7 @@ def submit(
     tags: Sequence[str] | None = None,
     options: Mapping[str, Any] | None = None,
     strength: float | None = None,
-    image: str | None = None,
+    image: _runtime.MediaInput | None = None,
     empty: str | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
@@ -162,7 +162,7 @@ async def run_async(
     tags: Sequence[str] | None = None,
     options: Mapping[str, Any] | None = None,
     strength: float | None = None,
-    image: str | None = None,
+    image: _runtime.MediaInput | None = None,
     empty: str | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
@@ -193,7 +193,7 @@ async def submit_async(
     tags: Sequence[str] | None = None,
     options: Mapping[str, Any] | None = None,
     strength: float | None = None,
-    image: str | None = None,
+    image: _runtime.MediaInput | None = None,
     empty: str | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""

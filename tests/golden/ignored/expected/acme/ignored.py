@@ -44,18 +44,20 @@ class Input(_runtime.Input[Output]):
 
     prompt: StrictStr | None = None
     """Prompt."""
-    image_url: Annotated[StrictStr, _runtime.Media("image")] | None = None
-    """Image url. URL of an image."""
+    image_url: Annotated[_runtime.MediaField, _runtime.Media("image")] | None = None
+    """Image url. URL or file of an image."""
 
 
-def run(client: _runtime.Client | None = None, /, *, prompt: str | None = None, image_url: str | None = None) -> Output:
+def run(
+    client: _runtime.Client | None = None, /, *, prompt: str | None = None, image_url: _runtime.MediaInput | None = None
+) -> Output:
     """Run ``acme/ignored``: submit a job, wait for it, and return its output.
 
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
         prompt: Prompt.
-        image_url: Image url. URL of an image.
+        image_url: Image url. URL or file of an image.
 
     Raises:
         InputValidationError: the input does not fit the schema; nothing was sent.
@@ -76,7 +78,7 @@ def run(client: _runtime.Client | None = None, /, *, prompt: str | None = None, 
 
 
 def submit(
-    client: _runtime.Client | None = None, /, *, prompt: str | None = None, image_url: str | None = None
+    client: _runtime.Client | None = None, /, *, prompt: str | None = None, image_url: _runtime.MediaInput | None = None
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
@@ -89,7 +91,11 @@ def submit(
 
 
 async def run_async(
-    client: _runtime.AsyncClient | None = None, /, *, prompt: str | None = None, image_url: str | None = None
+    client: _runtime.AsyncClient | None = None,
+    /,
+    *,
+    prompt: str | None = None,
+    image_url: _runtime.MediaInput | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
@@ -102,7 +108,11 @@ async def run_async(
 
 
 async def submit_async(
-    client: _runtime.AsyncClient | None = None, /, *, prompt: str | None = None, image_url: str | None = None
+    client: _runtime.AsyncClient | None = None,
+    /,
+    *,
+    prompt: str | None = None,
+    image_url: _runtime.MediaInput | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(

@@ -43,50 +43,50 @@ class Input(_runtime.Input[Output]):
 
     _endpoint: ClassVar[_runtime.Endpoint] = _runtime.Endpoint(MODEL_ID, Output)
 
-    image: Annotated[StrictStr, _runtime.Media("image")] | None = None
-    """Image. URL of an image."""
-    video: Annotated[StrictStr, _runtime.Media("video")] | None = None
-    """Video. URL of a video."""
-    audio: Annotated[StrictStr, _runtime.Media("audio")] | None = None
-    """Audio. URL of an audio file."""
-    images: Annotated[Sequence[Annotated[StrictStr, _runtime.Media("image")]], Field(max_length=9)]
-    """Images. URLs of images. At most 9 items."""
-    videos: Sequence[Annotated[StrictStr, _runtime.Media("video")]] | None = None
-    """Videos. URLs of videos."""
-    audios: Sequence[Annotated[StrictStr, _runtime.Media("audio")]] | None = None
-    """Audios. URLs of audio files."""
+    image: Annotated[_runtime.MediaField, _runtime.Media("image")] | None = None
+    """Image. URL or file of an image."""
+    video: Annotated[_runtime.MediaField, _runtime.Media("video")] | None = None
+    """Video. URL or file of a video."""
+    audio: Annotated[_runtime.MediaField, _runtime.Media("audio")] | None = None
+    """Audio. URL or file of a sound."""
+    images: Annotated[Sequence[Annotated[_runtime.MediaField, _runtime.Media("image")]], Field(max_length=9)]
+    """Images. URLs or files of images. At most 9 items."""
+    videos: Sequence[Annotated[_runtime.MediaField, _runtime.Media("video")]] | None = None
+    """Videos. URLs or files of videos."""
+    audios: Sequence[Annotated[_runtime.MediaField, _runtime.Media("audio")]] | None = None
+    """Audios. URLs or files of sounds."""
     link: StrictStr | None = None
     """Link."""
-    clips: Sequence[Annotated[StrictStr, _runtime.Media("video")]] | None = None
-    """Clips. URLs of videos."""
+    clips: Sequence[Annotated[_runtime.MediaField, _runtime.Media("video")]] | None = None
+    """Clips. URLs or files of videos."""
 
 
 def run(
     client: _runtime.Client | None = None,
     /,
     *,
-    images: Sequence[str],
-    image: str | None = None,
-    video: str | None = None,
-    audio: str | None = None,
-    videos: Sequence[str] | None = None,
-    audios: Sequence[str] | None = None,
+    images: Sequence[_runtime.MediaInput],
+    image: _runtime.MediaInput | None = None,
+    video: _runtime.MediaInput | None = None,
+    audio: _runtime.MediaInput | None = None,
+    videos: Sequence[_runtime.MediaInput] | None = None,
+    audios: Sequence[_runtime.MediaInput] | None = None,
     link: str | None = None,
-    clips: Sequence[str] | None = None,
+    clips: Sequence[_runtime.MediaInput] | None = None,
 ) -> Output:
     """Run ``acme/formats``: submit a job, wait for it, and return its output.
 
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        images: Images. URLs of images. At most 9 items.
-        image: Image. URL of an image.
-        video: Video. URL of a video.
-        audio: Audio. URL of an audio file.
-        videos: Videos. URLs of videos.
-        audios: Audios. URLs of audio files.
+        images: Images. URLs or files of images. At most 9 items.
+        image: Image. URL or file of an image.
+        video: Video. URL or file of a video.
+        audio: Audio. URL or file of a sound.
+        videos: Videos. URLs or files of videos.
+        audios: Audios. URLs or files of sounds.
         link: Link.
-        clips: Clips. URLs of videos.
+        clips: Clips. URLs or files of videos.
 
     Raises:
         InputValidationError: the input does not fit the schema; nothing was sent.
@@ -116,14 +116,14 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
-    images: Sequence[str],
-    image: str | None = None,
-    video: str | None = None,
-    audio: str | None = None,
-    videos: Sequence[str] | None = None,
-    audios: Sequence[str] | None = None,
+    images: Sequence[_runtime.MediaInput],
+    image: _runtime.MediaInput | None = None,
+    video: _runtime.MediaInput | None = None,
+    audio: _runtime.MediaInput | None = None,
+    videos: Sequence[_runtime.MediaInput] | None = None,
+    audios: Sequence[_runtime.MediaInput] | None = None,
     link: str | None = None,
-    clips: Sequence[str] | None = None,
+    clips: Sequence[_runtime.MediaInput] | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
@@ -145,14 +145,14 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    images: Sequence[str],
-    image: str | None = None,
-    video: str | None = None,
-    audio: str | None = None,
-    videos: Sequence[str] | None = None,
-    audios: Sequence[str] | None = None,
+    images: Sequence[_runtime.MediaInput],
+    image: _runtime.MediaInput | None = None,
+    video: _runtime.MediaInput | None = None,
+    audio: _runtime.MediaInput | None = None,
+    videos: Sequence[_runtime.MediaInput] | None = None,
+    audios: Sequence[_runtime.MediaInput] | None = None,
     link: str | None = None,
-    clips: Sequence[str] | None = None,
+    clips: Sequence[_runtime.MediaInput] | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
@@ -174,14 +174,14 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    images: Sequence[str],
-    image: str | None = None,
-    video: str | None = None,
-    audio: str | None = None,
-    videos: Sequence[str] | None = None,
-    audios: Sequence[str] | None = None,
+    images: Sequence[_runtime.MediaInput],
+    image: _runtime.MediaInput | None = None,
+    video: _runtime.MediaInput | None = None,
+    audio: _runtime.MediaInput | None = None,
+    videos: Sequence[_runtime.MediaInput] | None = None,
+    audios: Sequence[_runtime.MediaInput] | None = None,
     link: str | None = None,
-    clips: Sequence[str] | None = None,
+    clips: Sequence[_runtime.MediaInput] | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(

@@ -44,8 +44,8 @@ class Keyframe(_runtime.InputObject):
 
     frame: StrictInt | None = None
     """Frame."""
-    image_url: Annotated[StrictStr, _runtime.Media("image")] | None = None
-    """Image url. URL of an image."""
+    image_url: Annotated[_runtime.MediaField, _runtime.Media("image")] | None = None
+    """Image url. URL or file of an image."""
 
 
 class Input(_runtime.Input[Output]):
@@ -53,22 +53,24 @@ class Input(_runtime.Input[Output]):
 
     _endpoint: ClassVar[_runtime.Endpoint] = _runtime.Endpoint(MODEL_ID, Output)
 
-    image_url: Annotated[StrictStr, _runtime.Media("image")] | None = None
-    """Image. URL of an image."""
-    start_image_url_2: Annotated[StrictStr, _runtime.Media("image")] | None = None
-    """Start image url 2. URL of an image."""
-    field_125_audio: Annotated[Annotated[StrictStr, _runtime.Media("audio")] | None, Field(alias="125_audio")] = None
-    """125 audio. URL of an audio file. Sample: "Runcomfy_example_1278_1.png". Sent as '125_audio'."""
-    firstFrame: Annotated[StrictStr, _runtime.Media("image")] | None = None
-    """FirstFrame. URL of an image."""
-    reference_images: Sequence[Annotated[StrictStr, _runtime.Media("image")]] | None = None
-    """Reference images. URLs of images."""
-    mask_images: Sequence[Annotated[StrictStr, _runtime.Media("image")]] | None = None
-    """Mask images. URLs of images."""
-    input_url: Annotated[StrictStr, _runtime.Media("video")] | None = None
-    """Input video. URL of a video."""
-    img_url: Annotated[StrictStr, _runtime.Media("image")] | None = None
-    """Img url. URL of an image."""
+    image_url: Annotated[_runtime.MediaField, _runtime.Media("image")] | None = None
+    """Image. URL or file of an image."""
+    start_image_url_2: Annotated[_runtime.MediaField, _runtime.Media("image")] | None = None
+    """Start image url 2. URL or file of an image."""
+    field_125_audio: Annotated[
+        Annotated[_runtime.MediaField, _runtime.Media("audio")] | None, Field(alias="125_audio")
+    ] = None
+    """125 audio. URL or file of a sound. Sample: "Runcomfy_example_1278_1.png". Sent as '125_audio'."""
+    firstFrame: Annotated[_runtime.MediaField, _runtime.Media("image")] | None = None
+    """FirstFrame. URL or file of an image."""
+    reference_images: Sequence[Annotated[_runtime.MediaField, _runtime.Media("image")]] | None = None
+    """Reference images. URLs or files of images."""
+    mask_images: Sequence[Annotated[_runtime.MediaField, _runtime.Media("image")]] | None = None
+    """Mask images. URLs or files of images."""
+    input_url: Annotated[_runtime.MediaField, _runtime.Media("video")] | None = None
+    """Input video. URL or file of a video."""
+    img_url: Annotated[_runtime.MediaField, _runtime.Media("image")] | None = None
+    """Img url. URL or file of an image."""
     image_size: StrictStr | None = None
     """Image size."""
     lora_url: StrictStr | None = None
@@ -87,14 +89,14 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
-    image_url: str | None = None,
-    start_image_url_2: str | None = None,
-    field_125_audio: str | None = None,
-    firstFrame: str | None = None,
-    reference_images: Sequence[str] | None = None,
-    mask_images: Sequence[str] | None = None,
-    input_url: str | None = None,
-    img_url: str | None = None,
+    image_url: _runtime.MediaInput | None = None,
+    start_image_url_2: _runtime.MediaInput | None = None,
+    field_125_audio: _runtime.MediaInput | None = None,
+    firstFrame: _runtime.MediaInput | None = None,
+    reference_images: Sequence[_runtime.MediaInput] | None = None,
+    mask_images: Sequence[_runtime.MediaInput] | None = None,
+    input_url: _runtime.MediaInput | None = None,
+    img_url: _runtime.MediaInput | None = None,
     image_size: str | None = None,
     lora_url: str | None = None,
     image: Literal["none", "all"] | None = None,
@@ -107,15 +109,15 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        image_url: Image. URL of an image.
-        start_image_url_2: Start image url 2. URL of an image.
-        field_125_audio: 125 audio. URL of an audio file. Sample: "Runcomfy_example_1278_1.png". Sent as
-            '125_audio'.
-        firstFrame: FirstFrame. URL of an image.
-        reference_images: Reference images. URLs of images.
-        mask_images: Mask images. URLs of images.
-        input_url: Input video. URL of a video.
-        img_url: Img url. URL of an image.
+        image_url: Image. URL or file of an image.
+        start_image_url_2: Start image url 2. URL or file of an image.
+        field_125_audio: 125 audio. URL or file of a sound. Sample: "Runcomfy_example_1278_1.png". Sent
+            as '125_audio'.
+        firstFrame: FirstFrame. URL or file of an image.
+        reference_images: Reference images. URLs or files of images.
+        mask_images: Mask images. URLs or files of images.
+        input_url: Input video. URL or file of a video.
+        img_url: Img url. URL or file of an image.
         image_size: Image size.
         lora_url: Lora url.
         image: Image.
@@ -157,14 +159,14 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
-    image_url: str | None = None,
-    start_image_url_2: str | None = None,
-    field_125_audio: str | None = None,
-    firstFrame: str | None = None,
-    reference_images: Sequence[str] | None = None,
-    mask_images: Sequence[str] | None = None,
-    input_url: str | None = None,
-    img_url: str | None = None,
+    image_url: _runtime.MediaInput | None = None,
+    start_image_url_2: _runtime.MediaInput | None = None,
+    field_125_audio: _runtime.MediaInput | None = None,
+    firstFrame: _runtime.MediaInput | None = None,
+    reference_images: Sequence[_runtime.MediaInput] | None = None,
+    mask_images: Sequence[_runtime.MediaInput] | None = None,
+    input_url: _runtime.MediaInput | None = None,
+    img_url: _runtime.MediaInput | None = None,
     image_size: str | None = None,
     lora_url: str | None = None,
     image: Literal["none", "all"] | None = None,
@@ -198,14 +200,14 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    image_url: str | None = None,
-    start_image_url_2: str | None = None,
-    field_125_audio: str | None = None,
-    firstFrame: str | None = None,
-    reference_images: Sequence[str] | None = None,
-    mask_images: Sequence[str] | None = None,
-    input_url: str | None = None,
-    img_url: str | None = None,
+    image_url: _runtime.MediaInput | None = None,
+    start_image_url_2: _runtime.MediaInput | None = None,
+    field_125_audio: _runtime.MediaInput | None = None,
+    firstFrame: _runtime.MediaInput | None = None,
+    reference_images: Sequence[_runtime.MediaInput] | None = None,
+    mask_images: Sequence[_runtime.MediaInput] | None = None,
+    input_url: _runtime.MediaInput | None = None,
+    img_url: _runtime.MediaInput | None = None,
     image_size: str | None = None,
     lora_url: str | None = None,
     image: Literal["none", "all"] | None = None,
@@ -239,14 +241,14 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    image_url: str | None = None,
-    start_image_url_2: str | None = None,
-    field_125_audio: str | None = None,
-    firstFrame: str | None = None,
-    reference_images: Sequence[str] | None = None,
-    mask_images: Sequence[str] | None = None,
-    input_url: str | None = None,
-    img_url: str | None = None,
+    image_url: _runtime.MediaInput | None = None,
+    start_image_url_2: _runtime.MediaInput | None = None,
+    field_125_audio: _runtime.MediaInput | None = None,
+    firstFrame: _runtime.MediaInput | None = None,
+    reference_images: Sequence[_runtime.MediaInput] | None = None,
+    mask_images: Sequence[_runtime.MediaInput] | None = None,
+    input_url: _runtime.MediaInput | None = None,
+    img_url: _runtime.MediaInput | None = None,
     image_size: str | None = None,
     lora_url: str | None = None,
     image: Literal["none", "all"] | None = None,

@@ -56,10 +56,10 @@ class Lora(_runtime.InputObject):
 class Element(_runtime.InputObject):
     """An object inside the input."""
 
-    frontal_image_url: Annotated[StrictStr, _runtime.Media("image")] | None = None
-    """Frontal image url. URL of an image."""
-    reference_image_urls: Sequence[Annotated[StrictStr, _runtime.Media("image")]] | None = None
-    """Reference image urls. URLs of images."""
+    frontal_image_url: Annotated[_runtime.MediaField, _runtime.Media("image")] | None = None
+    """Frontal image url. URL or file of an image."""
+    reference_image_urls: Sequence[Annotated[_runtime.MediaField, _runtime.Media("image")]] | None = None
+    """Reference image urls. URLs or files of images."""
 
 
 class MultiPrompt(_runtime.InputObject):

@@ -57,8 +57,10 @@ class Input(_runtime.Input[Output]):
     """Prompt."""
     seed: Annotated[StrictInt, Field(ge=0)] | None = None
     """Seed. At least 0."""
-    image_url: Annotated[StrictStr, Field(max_length=2083, min_length=1), _runtime.Media("image")] | None = None
-    """Image Url. URL of an image. From 1 to 2083 characters."""
+    image_url: Annotated[_runtime.MediaField, Field(max_length=2083, min_length=1), _runtime.Media("image")] | None = (
+        None
+    )
+    """Image Url. URL or file of an image. From 1 to 2083 characters."""
     loras: Sequence[Lora] | None = None
     """Loras."""
     mode: Literal["fast", "slow"] | None = None
@@ -77,7 +79,7 @@ def run(
     *,
     prompt: str,
     seed: int | None = None,
-    image_url: str | None = None,
+    image_url: _runtime.MediaInput | None = None,
     loras: Sequence[Lora] | None = None,
     mode: Literal["fast", "slow"] | None = None,
     size: Literal["sq", "hd"] | Lora | None = None,
@@ -91,7 +93,7 @@ def run(
             environment.
         prompt: Prompt.
         seed: Seed. At least 0.
-        image_url: Image Url. URL of an image. From 1 to 2083 characters.
+        image_url: Image Url. URL or file of an image. From 1 to 2083 characters.
         loras: Loras.
         mode: Mode. Sample: "fast".
         size: The size.
@@ -128,7 +130,7 @@ def submit(
     *,
     prompt: str,
     seed: int | None = None,
-    image_url: str | None = None,
+    image_url: _runtime.MediaInput | None = None,
     loras: Sequence[Lora] | None = None,
     mode: Literal["fast", "slow"] | None = None,
     size: Literal["sq", "hd"] | Lora | None = None,
@@ -157,7 +159,7 @@ async def run_async(
     *,
     prompt: str,
     seed: int | None = None,
-    image_url: str | None = None,
+    image_url: _runtime.MediaInput | None = None,
     loras: Sequence[Lora] | None = None,
     mode: Literal["fast", "slow"] | None = None,
     size: Literal["sq", "hd"] | Lora | None = None,
@@ -186,7 +188,7 @@ async def submit_async(
     *,
     prompt: str,
     seed: int | None = None,
-    image_url: str | None = None,
+    image_url: _runtime.MediaInput | None = None,
     loras: Sequence[Lora] | None = None,
     mode: Literal["fast", "slow"] | None = None,
     size: Literal["sq", "hd"] | Lora | None = None,

@@ -53,8 +53,8 @@ class Input(_runtime.Input[Output]):
 
     _endpoint: ClassVar[_runtime.Endpoint] = _runtime.Endpoint(MODEL_ID, Output)
 
-    images: Sequence[Annotated[StrictStr, _runtime.Media("image")]] | None = None
-    """Images. URLs of images."""
+    images: Sequence[Annotated[_runtime.MediaField, _runtime.Media("image")]] | None = None
+    """Images. URLs or files of images."""
     prompt: StrictStr
     """Prompt."""
     size: Size
@@ -62,7 +62,12 @@ class Input(_runtime.Input[Output]):
 
 
 def run(
-    client: _runtime.Client | None = None, /, *, prompt: str, size: Size, images: Sequence[str] | None = None
+    client: _runtime.Client | None = None,
+    /,
+    *,
+    prompt: str,
+    size: Size,
+    images: Sequence[_runtime.MediaInput] | None = None,
 ) -> Output:
     """Run ``acme/required``: submit a job, wait for it, and return its output.
 
@@ -71,7 +76,7 @@ def run(
             environment.
         prompt: Prompt.
         size: Size.
-        images: Images. URLs of images.
+        images: Images. URLs or files of images.
 
     Raises:
         InputValidationError: the input does not fit the schema; nothing was sent.
@@ -93,7 +98,12 @@ def run(
 
 
 def submit(
-    client: _runtime.Client | None = None, /, *, prompt: str, size: Size, images: Sequence[str] | None = None
+    client: _runtime.Client | None = None,
+    /,
+    *,
+    prompt: str,
+    size: Size,
+    images: Sequence[_runtime.MediaInput] | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
@@ -107,7 +117,12 @@ def submit(
 
 
 async def run_async(
-    client: _runtime.AsyncClient | None = None, /, *, prompt: str, size: Size, images: Sequence[str] | None = None
+    client: _runtime.AsyncClient | None = None,
+    /,
+    *,
+    prompt: str,
+    size: Size,
+    images: Sequence[_runtime.MediaInput] | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
@@ -121,7 +136,12 @@ async def run_async(
 
 
 async def submit_async(
-    client: _runtime.AsyncClient | None = None, /, *, prompt: str, size: Size, images: Sequence[str] | None = None
+    client: _runtime.AsyncClient | None = None,
+    /,
+    *,
+    prompt: str,
+    size: Size,
+    images: Sequence[_runtime.MediaInput] | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(

@@ -61,10 +61,10 @@ class Input(_runtime.Input[Output]):
     """Names. At most 2 items."""
     code: Annotated[StrictStr | None, Field(pattern="^a")] = None
     """Code. Matches ``^a``."""
-    images: Sequence[Annotated[StrictStr, _runtime.Media("image")]] | None = None
-    """Images. URLs of images."""
-    image: Annotated[StrictStr, _runtime.Media("image")] | None = None
-    """Image. URL of an image."""
+    images: Sequence[Annotated[_runtime.MediaField, _runtime.Media("image")]] | None = None
+    """Images. URLs or files of images."""
+    image: Annotated[_runtime.MediaField, _runtime.Media("image")] | None = None
+    """Image. URL or file of an image."""
 
 
 def run(
@@ -75,8 +75,8 @@ def run(
     tags: Sequence[str] | None = None,
     names: Sequence[Any] | None = None,
     code: str | None = None,
-    images: Sequence[str] | None = None,
-    image: str | None = None,
+    images: Sequence[_runtime.MediaInput] | None = None,
+    image: _runtime.MediaInput | None = None,
 ) -> Output:
     """Run ``acme/implied``: submit a job, wait for it, and return its output.
 
@@ -87,8 +87,8 @@ def run(
         tags: Tags.
         names: Names. At most 2 items.
         code: Code. Matches ``^a``.
-        images: Images. URLs of images.
-        image: Image. URL of an image.
+        images: Images. URLs or files of images.
+        image: Image. URL or file of an image.
 
     Raises:
         InputValidationError: the input does not fit the schema; nothing was sent.
@@ -120,8 +120,8 @@ def submit(
     tags: Sequence[str] | None = None,
     names: Sequence[Any] | None = None,
     code: str | None = None,
-    images: Sequence[str] | None = None,
-    image: str | None = None,
+    images: Sequence[_runtime.MediaInput] | None = None,
+    image: _runtime.MediaInput | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
@@ -145,8 +145,8 @@ async def run_async(
     tags: Sequence[str] | None = None,
     names: Sequence[Any] | None = None,
     code: str | None = None,
-    images: Sequence[str] | None = None,
-    image: str | None = None,
+    images: Sequence[_runtime.MediaInput] | None = None,
+    image: _runtime.MediaInput | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
@@ -170,8 +170,8 @@ async def submit_async(
     tags: Sequence[str] | None = None,
     names: Sequence[Any] | None = None,
     code: str | None = None,
-    images: Sequence[str] | None = None,
-    image: str | None = None,
+    images: Sequence[_runtime.MediaInput] | None = None,
+    image: _runtime.MediaInput | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(

@@ -44,14 +44,19 @@ class Input(_runtime.Input[Output]):
 
     prompt: StrictStr
     """Prompt."""
-    image_url: Annotated[StrictStr, _runtime.Media("image")] | None = None
-    """Image url. URL of an image."""
-    video_url: Annotated[StrictStr, _runtime.Media("video")] | None = None
-    """Video url. URL of a video."""
+    image_url: Annotated[_runtime.MediaField, _runtime.Media("image")] | None = None
+    """Image url. URL or file of an image."""
+    video_url: Annotated[_runtime.MediaField, _runtime.Media("video")] | None = None
+    """Video url. URL or file of a video."""
 
 
 def run(
-    client: _runtime.Client | None = None, /, *, prompt: str, image_url: str | None = None, video_url: str | None = None
+    client: _runtime.Client | None = None,
+    /,
+    *,
+    prompt: str,
+    image_url: _runtime.MediaInput | None = None,
+    video_url: _runtime.MediaInput | None = None,
 ) -> Output:
     """Run ``acme/alternatives``: submit a job, wait for it, and return its output.
 
@@ -59,8 +64,8 @@ def run(
         client: The client to use; without one, a client of this process that is made from the
             environment.
         prompt: Prompt.
-        image_url: Image url. URL of an image.
-        video_url: Video url. URL of a video.
+        image_url: Image url. URL or file of an image.
+        video_url: Video url. URL or file of a video.
 
     Raises:
         InputValidationError: the input does not fit the schema; nothing was sent.
@@ -82,7 +87,12 @@ def run(
 
 
 def submit(
-    client: _runtime.Client | None = None, /, *, prompt: str, image_url: str | None = None, video_url: str | None = None
+    client: _runtime.Client | None = None,
+    /,
+    *,
+    prompt: str,
+    image_url: _runtime.MediaInput | None = None,
+    video_url: _runtime.MediaInput | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
@@ -100,8 +110,8 @@ async def run_async(
     /,
     *,
     prompt: str,
-    image_url: str | None = None,
-    video_url: str | None = None,
+    image_url: _runtime.MediaInput | None = None,
+    video_url: _runtime.MediaInput | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
@@ -119,8 +129,8 @@ async def submit_async(
     /,
     *,
     prompt: str,
-    image_url: str | None = None,
-    video_url: str | None = None,
+    image_url: _runtime.MediaInput | None = None,
+    video_url: _runtime.MediaInput | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(

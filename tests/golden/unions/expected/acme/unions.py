@@ -68,9 +68,11 @@ class Input(_runtime.Input[Output]):
     bounded: Annotated[StrictInt, Field(ge=3)] | Annotated[StrictStr, Field(max_length=5)] | None = None
     """Bounded. As integer: At least 3. As string: At most 5 characters."""
     images: (
-        Annotated[StrictStr, _runtime.Media("image")] | Sequence[Annotated[StrictStr, _runtime.Media("image")]] | None
+        Annotated[_runtime.MediaField, _runtime.Media("image")]
+        | Sequence[Annotated[_runtime.MediaField, _runtime.Media("image")]]
+        | None
     ) = None
-    """Images. As string: URL of an image. As array: URLs of images."""
+    """Images. As string: URL or file of an image. As array: URLs or files of images."""
 
 
 def run(
@@ -84,7 +86,7 @@ def run(
     value: float | Sequence[float] | None = None,
     mode: Literal["fast", "slow"] | None = None,
     bounded: int | str | None = None,
-    images: str | Sequence[str] | None = None,
+    images: _runtime.MediaInput | Sequence[_runtime.MediaInput] | None = None,
 ) -> Output:
     """Run ``acme/unions``: submit a job, wait for it, and return its output.
 
@@ -98,7 +100,7 @@ def run(
         value: One or many.
         mode: Mode.
         bounded: Bounded. As integer: At least 3. As string: At most 5 characters.
-        images: Images. As string: URL of an image. As array: URLs of images.
+        images: Images. As string: URL or file of an image. As array: URLs or files of images.
 
     Raises:
         InputValidationError: the input does not fit the schema; nothing was sent.
@@ -135,7 +137,7 @@ def submit(
     value: float | Sequence[float] | None = None,
     mode: Literal["fast", "slow"] | None = None,
     bounded: int | str | None = None,
-    images: str | Sequence[str] | None = None,
+    images: _runtime.MediaInput | Sequence[_runtime.MediaInput] | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
@@ -164,7 +166,7 @@ async def run_async(
     value: float | Sequence[float] | None = None,
     mode: Literal["fast", "slow"] | None = None,
     bounded: int | str | None = None,
-    images: str | Sequence[str] | None = None,
+    images: _runtime.MediaInput | Sequence[_runtime.MediaInput] | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
@@ -193,7 +195,7 @@ async def submit_async(
     value: float | Sequence[float] | None = None,
     mode: Literal["fast", "slow"] | None = None,
     bounded: int | str | None = None,
-    images: str | Sequence[str] | None = None,
+    images: _runtime.MediaInput | Sequence[_runtime.MediaInput] | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(

@@ -45,7 +45,7 @@ class Input(_runtime.Input[Output]):
 
     image: (
         Annotated[
-            StrictStr,
+            _runtime.MediaField,
             _runtime.Media(
                 "image",
                 (
@@ -59,13 +59,13 @@ class Input(_runtime.Input[Output]):
         ]
         | None
     ) = None
-    """Image. URL of an image. File size in MB below 30. Width/height above 0.0625. Width/height below 16.
-    Width in pixels above 14. Height in pixels above 14.
+    """Image. URL or file of an image. File size in MB below 30. Width/height above 0.0625. Width/height
+    below 16. Width in pixels above 14. Height in pixels above 14.
     """
     images: (
         Sequence[
             Annotated[
-                StrictStr,
+                _runtime.MediaField,
                 _runtime.Media(
                     "image",
                     (_runtime.MediaRule("height_pixels", "<", 4096.0), _runtime.MediaRule("file_size_mb", "<=", 10.0)),
@@ -74,36 +74,39 @@ class Input(_runtime.Input[Output]):
         ]
         | None
     ) = None
-    """Images. URLs of images. Height in pixels below 4096. File size in MB at most 10."""
-    video: Annotated[StrictStr, _runtime.Media("video", (_runtime.MediaRule("height/width", ">=", 0.5),))] | None = None
-    """Video. URL of a video. Height/width at least 0.5."""
+    """Images. URLs or files of images. Height in pixels below 4096. File size in MB at most 10."""
+    video: (
+        Annotated[_runtime.MediaField, _runtime.Media("video", (_runtime.MediaRule("height/width", ">=", 0.5),))] | None
+    ) = None
+    """Video. URL or file of a video. Height/width at least 0.5."""
     prompt: StrictStr | None = None
     """Prompt."""
-    audio: Annotated[StrictStr, _runtime.Media("audio")] | None = None
-    """Audio. URL of an audio file."""
+    audio: Annotated[_runtime.MediaField, _runtime.Media("audio")] | None = None
+    """Audio. URL or file of a sound."""
 
 
 def run(
     client: _runtime.Client | None = None,
     /,
     *,
-    image: str | None = None,
-    images: Sequence[str] | None = None,
-    video: str | None = None,
+    image: _runtime.MediaInput | None = None,
+    images: Sequence[_runtime.MediaInput] | None = None,
+    video: _runtime.MediaInput | None = None,
     prompt: str | None = None,
-    audio: str | None = None,
+    audio: _runtime.MediaInput | None = None,
 ) -> Output:
     """Run ``acme/validations``: submit a job, wait for it, and return its output.
 
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        image: Image. URL of an image. File size in MB below 30. Width/height above 0.0625. Width/height
-            below 16. Width in pixels above 14. Height in pixels above 14.
-        images: Images. URLs of images. Height in pixels below 4096. File size in MB at most 10.
-        video: Video. URL of a video. Height/width at least 0.5.
+        image: Image. URL or file of an image. File size in MB below 30. Width/height above 0.0625.
+            Width/height below 16. Width in pixels above 14. Height in pixels above 14.
+        images: Images. URLs or files of images. Height in pixels below 4096. File size in MB at most
+            10.
+        video: Video. URL or file of a video. Height/width at least 0.5.
         prompt: Prompt.
-        audio: Audio. URL of an audio file.
+        audio: Audio. URL or file of a sound.
 
     Raises:
         InputValidationError: the input does not fit the schema; nothing was sent.
@@ -130,11 +133,11 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
-    image: str | None = None,
-    images: Sequence[str] | None = None,
-    video: str | None = None,
+    image: _runtime.MediaInput | None = None,
+    images: Sequence[_runtime.MediaInput] | None = None,
+    video: _runtime.MediaInput | None = None,
     prompt: str | None = None,
-    audio: str | None = None,
+    audio: _runtime.MediaInput | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
@@ -153,11 +156,11 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    image: str | None = None,
-    images: Sequence[str] | None = None,
-    video: str | None = None,
+    image: _runtime.MediaInput | None = None,
+    images: Sequence[_runtime.MediaInput] | None = None,
+    video: _runtime.MediaInput | None = None,
     prompt: str | None = None,
-    audio: str | None = None,
+    audio: _runtime.MediaInput | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
@@ -176,11 +179,11 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    image: str | None = None,
-    images: Sequence[str] | None = None,
-    video: str | None = None,
+    image: _runtime.MediaInput | None = None,
+    images: Sequence[_runtime.MediaInput] | None = None,
+    video: _runtime.MediaInput | None = None,
     prompt: str | None = None,
-    audio: str | None = None,
+    audio: _runtime.MediaInput | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(

@@ -47,8 +47,8 @@ class Input(_runtime.Input[Output]):
 
     prompt: StrictStr
     """Prompt. Sample: "She is now holding an orange umbrella and smiling"."""
-    image_url: Annotated[StrictStr, _runtime.Media("image")]
-    """Image. URL of an image. Sample:
+    image_url: Annotated[_runtime.MediaField, _runtime.Media("image")]
+    """Image. URL or file of an image. Sample:
     "https://playgrounds-storage-public.runcomfy.net/tools/7063/media-files/usecase1-1-input.webp".
     """
     seed: StrictInt | None = None
@@ -62,7 +62,7 @@ def run(
     /,
     *,
     prompt: str,
-    image_url: str,
+    image_url: _runtime.MediaInput,
     seed: int | None = None,
     aspect_ratio: Literal["21:9", "16:9", "4:3", "3:2", "1:1", "2:3", "3:4", "9:16", "9:21"] | None = None,
 ) -> Output:
@@ -72,7 +72,7 @@ def run(
         client: The client to use; without one, a client of this process that is made from the
             environment.
         prompt: Prompt. Sample: "She is now holding an orange umbrella and smiling".
-        image_url: Image. URL of an image. Sample:
+        image_url: Image. URL or file of an image. Sample:
             "https://playgrounds-storage-public.runcomfy.net/tools/7063/media-files/usecase1-1-input.webp".
         seed: Seed. Sample: 81030369.
         aspect_ratio: Aspect Ratio (W:H). Sample: "16:9".
@@ -102,7 +102,7 @@ def submit(
     /,
     *,
     prompt: str,
-    image_url: str,
+    image_url: _runtime.MediaInput,
     seed: int | None = None,
     aspect_ratio: Literal["21:9", "16:9", "4:3", "3:2", "1:1", "2:3", "3:4", "9:16", "9:21"] | None = None,
 ) -> _runtime.Job[Output]:
@@ -123,7 +123,7 @@ async def run_async(
     /,
     *,
     prompt: str,
-    image_url: str,
+    image_url: _runtime.MediaInput,
     seed: int | None = None,
     aspect_ratio: Literal["21:9", "16:9", "4:3", "3:2", "1:1", "2:3", "3:4", "9:16", "9:21"] | None = None,
 ) -> Output:
@@ -144,7 +144,7 @@ async def submit_async(
     /,
     *,
     prompt: str,
-    image_url: str,
+    image_url: _runtime.MediaInput,
     seed: int | None = None,
     aspect_ratio: Literal["21:9", "16:9", "4:3", "3:2", "1:1", "2:3", "3:4", "9:16", "9:21"] | None = None,
 ) -> _runtime.AsyncJob[Output]:

@@ -59,8 +59,8 @@ class Input(_runtime.Input[Output]):
     """Resolution. Sample: "720p"."""
     safety_tolerance: Annotated[StrictInt | None, Field(ge=0, le=4)] = None
     """Safety tolerance. From 0 to 4. Sample: 2."""
-    video_url: Annotated[StrictStr, _runtime.Media("video")]
-    """Video url. URL of a video."""
+    video_url: Annotated[_runtime.MediaField, _runtime.Media("video")]
+    """Video url. URL or file of a video."""
 
 
 def run(
@@ -68,7 +68,7 @@ def run(
     /,
     *,
     prompt: str,
-    video_url: str,
+    video_url: _runtime.MediaInput,
     aspect_ratio: Literal["auto", "21:9", "2:1", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
     duration: Literal["auto", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19", "20"]
     | None = None,
@@ -82,7 +82,7 @@ def run(
         client: The client to use; without one, a client of this process that is made from the
             environment.
         prompt: Prompt.
-        video_url: Video url. URL of a video.
+        video_url: Video url. URL or file of a video.
         aspect_ratio: Aspect ratio. Sample: "auto".
         duration: Duration. Sample: "auto".
         generate_audio: Generate audio. Sample: true.
@@ -117,7 +117,7 @@ def submit(
     /,
     *,
     prompt: str,
-    video_url: str,
+    video_url: _runtime.MediaInput,
     aspect_ratio: Literal["auto", "21:9", "2:1", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
     duration: Literal["auto", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19", "20"]
     | None = None,
@@ -145,7 +145,7 @@ async def run_async(
     /,
     *,
     prompt: str,
-    video_url: str,
+    video_url: _runtime.MediaInput,
     aspect_ratio: Literal["auto", "21:9", "2:1", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
     duration: Literal["auto", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19", "20"]
     | None = None,
@@ -173,7 +173,7 @@ async def submit_async(
     /,
     *,
     prompt: str,
-    video_url: str,
+    video_url: _runtime.MediaInput,
     aspect_ratio: Literal["auto", "21:9", "2:1", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
     duration: Literal["auto", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19", "20"]
     | None = None,

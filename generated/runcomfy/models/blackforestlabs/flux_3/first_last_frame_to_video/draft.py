@@ -52,25 +52,25 @@ class Input(_runtime.Input[Output]):
         None
     )
     """Duration. Sample: 5."""
-    end_image_url: Annotated[StrictStr, _runtime.Media("image")]
-    """End image url. URL of an image."""
+    end_image_url: Annotated[_runtime.MediaField, _runtime.Media("image")]
+    """End image url. URL or file of an image."""
     generate_audio: StrictBool | None = None
     """Generate audio. Sample: true."""
     prompt: StrictStr
     """Prompt."""
     safety_tolerance: Annotated[StrictInt | None, Field(ge=0, le=4)] = None
     """Safety tolerance. From 0 to 4. Sample: 2."""
-    start_image_url: Annotated[StrictStr, _runtime.Media("image")]
-    """Start image url. URL of an image."""
+    start_image_url: Annotated[_runtime.MediaField, _runtime.Media("image")]
+    """Start image url. URL or file of an image."""
 
 
 def run(
     client: _runtime.Client | None = None,
     /,
     *,
-    end_image_url: str,
+    end_image_url: _runtime.MediaInput,
     prompt: str,
-    start_image_url: str,
+    start_image_url: _runtime.MediaInput,
     aspect_ratio: Literal["auto", "21:9", "2:1", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
     duration: Literal[5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20] | None = None,
     generate_audio: bool | None = None,
@@ -82,9 +82,9 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        end_image_url: End image url. URL of an image.
+        end_image_url: End image url. URL or file of an image.
         prompt: Prompt.
-        start_image_url: Start image url. URL of an image.
+        start_image_url: Start image url. URL or file of an image.
         aspect_ratio: Aspect ratio. Sample: "auto".
         duration: Duration. Sample: 5.
         generate_audio: Generate audio. Sample: true.
@@ -117,9 +117,9 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
-    end_image_url: str,
+    end_image_url: _runtime.MediaInput,
     prompt: str,
-    start_image_url: str,
+    start_image_url: _runtime.MediaInput,
     aspect_ratio: Literal["auto", "21:9", "2:1", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
     duration: Literal[5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20] | None = None,
     generate_audio: bool | None = None,
@@ -144,9 +144,9 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    end_image_url: str,
+    end_image_url: _runtime.MediaInput,
     prompt: str,
-    start_image_url: str,
+    start_image_url: _runtime.MediaInput,
     aspect_ratio: Literal["auto", "21:9", "2:1", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
     duration: Literal[5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20] | None = None,
     generate_audio: bool | None = None,
@@ -171,9 +171,9 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    end_image_url: str,
+    end_image_url: _runtime.MediaInput,
     prompt: str,
-    start_image_url: str,
+    start_image_url: _runtime.MediaInput,
     aspect_ratio: Literal["auto", "21:9", "2:1", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
     duration: Literal[5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20] | None = None,
     generate_audio: bool | None = None,

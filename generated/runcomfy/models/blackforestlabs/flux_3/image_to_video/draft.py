@@ -55,8 +55,8 @@ class Input(_runtime.Input[Output]):
     """Duration. Sample: "auto"."""
     generate_audio: StrictBool | None = None
     """Generate audio. Sample: true."""
-    image_url: Annotated[StrictStr, _runtime.Media("image")]
-    """Image url. URL of an image."""
+    image_url: Annotated[_runtime.MediaField, _runtime.Media("image")]
+    """Image url. URL or file of an image."""
     prompt: StrictStr
     """Prompt."""
     safety_tolerance: Annotated[StrictInt | None, Field(ge=0, le=4)] = None
@@ -67,7 +67,7 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
-    image_url: str,
+    image_url: _runtime.MediaInput,
     prompt: str,
     aspect_ratio: Literal["auto", "21:9", "2:1", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
     duration: Literal["auto", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19", "20"]
@@ -81,7 +81,7 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        image_url: Image url. URL of an image.
+        image_url: Image url. URL or file of an image.
         prompt: Prompt.
         aspect_ratio: Aspect ratio. Sample: "auto".
         duration: Duration. Sample: "auto".
@@ -114,7 +114,7 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
-    image_url: str,
+    image_url: _runtime.MediaInput,
     prompt: str,
     aspect_ratio: Literal["auto", "21:9", "2:1", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
     duration: Literal["auto", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19", "20"]
@@ -140,7 +140,7 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    image_url: str,
+    image_url: _runtime.MediaInput,
     prompt: str,
     aspect_ratio: Literal["auto", "21:9", "2:1", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
     duration: Literal["auto", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19", "20"]
@@ -166,7 +166,7 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    image_url: str,
+    image_url: _runtime.MediaInput,
     prompt: str,
     aspect_ratio: Literal["auto", "21:9", "2:1", "16:9", "4:3", "1:1", "3:4", "9:16"] | None = None,
     duration: Literal["auto", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19", "20"]

@@ -48,12 +48,12 @@ class Input(_runtime.Input[Output]):
 
     duration: Annotated[StrictInt | None, Field(ge=4, le=30)] = None
     """Duration. From 4 to 30. Sample: 5."""
-    first_frame: Annotated[StrictStr, _runtime.Media("image")]
-    """First frame. URL of an image."""
+    first_frame: Annotated[_runtime.MediaField, _runtime.Media("image")]
+    """First frame. URL or file of an image."""
     generate_audio: StrictBool | None = None
     """Generate audio. Sample: true."""
-    last_frame: Annotated[StrictStr, _runtime.Media("image")]
-    """Last frame. URL of an image."""
+    last_frame: Annotated[_runtime.MediaField, _runtime.Media("image")]
+    """Last frame. URL or file of an image."""
     prompt: StrictStr
     """Prompt."""
 
@@ -62,8 +62,8 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
-    first_frame: str,
-    last_frame: str,
+    first_frame: _runtime.MediaInput,
+    last_frame: _runtime.MediaInput,
     prompt: str,
     duration: int | None = None,
     generate_audio: bool | None = None,
@@ -74,8 +74,8 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        first_frame: First frame. URL of an image.
-        last_frame: Last frame. URL of an image.
+        first_frame: First frame. URL or file of an image.
+        last_frame: Last frame. URL or file of an image.
         prompt: Prompt.
         duration: Duration. From 4 to 30. Sample: 5.
         generate_audio: Generate audio. Sample: true.
@@ -105,8 +105,8 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
-    first_frame: str,
-    last_frame: str,
+    first_frame: _runtime.MediaInput,
+    last_frame: _runtime.MediaInput,
     prompt: str,
     duration: int | None = None,
     generate_audio: bool | None = None,
@@ -128,8 +128,8 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    first_frame: str,
-    last_frame: str,
+    first_frame: _runtime.MediaInput,
+    last_frame: _runtime.MediaInput,
     prompt: str,
     duration: int | None = None,
     generate_audio: bool | None = None,
@@ -151,8 +151,8 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    first_frame: str,
-    last_frame: str,
+    first_frame: _runtime.MediaInput,
+    last_frame: _runtime.MediaInput,
     prompt: str,
     duration: int | None = None,
     generate_audio: bool | None = None,

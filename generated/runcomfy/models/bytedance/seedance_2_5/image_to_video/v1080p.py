@@ -52,8 +52,8 @@ class Input(_runtime.Input[Output]):
     """Duration. From 4 to 30. Sample: 5."""
     generate_audio: StrictBool | None = None
     """Generate audio. Sample: true."""
-    image: Annotated[StrictStr, _runtime.Media("image")]
-    """Image. URL of an image."""
+    image: Annotated[_runtime.MediaField, _runtime.Media("image")]
+    """Image. URL or file of an image."""
 
 
 def run(
@@ -61,7 +61,7 @@ def run(
     /,
     *,
     prompt: str,
-    image: str,
+    image: _runtime.MediaInput,
     duration: int | None = None,
     generate_audio: bool | None = None,
 ) -> Output:
@@ -72,7 +72,7 @@ def run(
         client: The client to use; without one, a client of this process that is made from the
             environment.
         prompt: Prompt.
-        image: Image. URL of an image.
+        image: Image. URL or file of an image.
         duration: Duration. From 4 to 30. Sample: 5.
         generate_audio: Generate audio. Sample: true.
 
@@ -101,7 +101,7 @@ def submit(
     /,
     *,
     prompt: str,
-    image: str,
+    image: _runtime.MediaInput,
     duration: int | None = None,
     generate_audio: bool | None = None,
 ) -> _runtime.Job[Output]:
@@ -122,7 +122,7 @@ async def run_async(
     /,
     *,
     prompt: str,
-    image: str,
+    image: _runtime.MediaInput,
     duration: int | None = None,
     generate_audio: bool | None = None,
 ) -> Output:
@@ -143,7 +143,7 @@ async def submit_async(
     /,
     *,
     prompt: str,
-    image: str,
+    image: _runtime.MediaInput,
     duration: int | None = None,
     generate_audio: bool | None = None,
 ) -> _runtime.AsyncJob[Output]:

@@ -50,8 +50,8 @@ class Input(_runtime.Input[Output]):
     """Duration. From 4 to 30. Sample: 5."""
     generate_audio: StrictBool | None = None
     """Generate audio. Sample: true."""
-    image: Annotated[StrictStr, _runtime.Media("image")]
-    """Image. URL of an image."""
+    image: Annotated[_runtime.MediaField, _runtime.Media("image")]
+    """Image. URL or file of an image."""
     prompt: StrictStr
     """Prompt."""
 
@@ -60,7 +60,7 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
-    image: str,
+    image: _runtime.MediaInput,
     prompt: str,
     duration: int | None = None,
     generate_audio: bool | None = None,
@@ -71,7 +71,7 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        image: Image. URL of an image.
+        image: Image. URL or file of an image.
         prompt: Prompt.
         duration: Duration. From 4 to 30. Sample: 5.
         generate_audio: Generate audio. Sample: true.
@@ -100,7 +100,7 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
-    image: str,
+    image: _runtime.MediaInput,
     prompt: str,
     duration: int | None = None,
     generate_audio: bool | None = None,
@@ -121,7 +121,7 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    image: str,
+    image: _runtime.MediaInput,
     prompt: str,
     duration: int | None = None,
     generate_audio: bool | None = None,
@@ -142,7 +142,7 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    image: str,
+    image: _runtime.MediaInput,
     prompt: str,
     duration: int | None = None,
     generate_audio: bool | None = None,

@@ -52,8 +52,8 @@ class Input(_runtime.Input[Output]):
     """Duration. From 4 to 30. Sample: 5."""
     generate_audio: StrictBool | None = None
     """Generate audio. Sample: true."""
-    image: Annotated[StrictStr, _runtime.Media("image")]
-    """Image. URL of an image."""
+    image: Annotated[_runtime.MediaField, _runtime.Media("image")]
+    """Image. URL or file of an image."""
 
 
 def run(
@@ -61,7 +61,7 @@ def run(
     /,
     *,
     prompt: str,
-    image: str,
+    image: _runtime.MediaInput,
     duration: int | None = None,
     generate_audio: bool | None = None,
 ) -> Output:
@@ -71,7 +71,7 @@ def run(
         client: The client to use; without one, a client of this process that is made from the
             environment.
         prompt: Prompt.
-        image: Image. URL of an image.
+        image: Image. URL or file of an image.
         duration: Duration. From 4 to 30. Sample: 5.
         generate_audio: Generate audio. Sample: true.
 
@@ -100,7 +100,7 @@ def submit(
     /,
     *,
     prompt: str,
-    image: str,
+    image: _runtime.MediaInput,
     duration: int | None = None,
     generate_audio: bool | None = None,
 ) -> _runtime.Job[Output]:
@@ -121,7 +121,7 @@ async def run_async(
     /,
     *,
     prompt: str,
-    image: str,
+    image: _runtime.MediaInput,
     duration: int | None = None,
     generate_audio: bool | None = None,
 ) -> Output:
@@ -142,7 +142,7 @@ async def submit_async(
     /,
     *,
     prompt: str,
-    image: str,
+    image: _runtime.MediaInput,
     duration: int | None = None,
     generate_audio: bool | None = None,
 ) -> _runtime.AsyncJob[Output]:

@@ -55,12 +55,18 @@ class Input(_runtime.Input[Output]):
     """Duration. From 4 to 30. Sample: 5."""
     generate_audio: StrictBool | None = None
     """Generate audio. Sample: true."""
-    images: Annotated[Sequence[Annotated[StrictStr, _runtime.Media("image")]] | None, Field(max_length=9)] = None
-    """Images. URLs of images. At most 9 items."""
-    videos: Annotated[Sequence[Annotated[StrictStr, _runtime.Media("video")]] | None, Field(max_length=3)] = None
-    """Videos. URLs of videos. At most 3 items."""
-    audios: Annotated[Sequence[Annotated[StrictStr, _runtime.Media("audio")]] | None, Field(max_length=3)] = None
-    """Audios. URLs of audio files. At most 3 items."""
+    images: Annotated[Sequence[Annotated[_runtime.MediaField, _runtime.Media("image")]] | None, Field(max_length=9)] = (
+        None
+    )
+    """Images. URLs or files of images. At most 9 items."""
+    videos: Annotated[Sequence[Annotated[_runtime.MediaField, _runtime.Media("video")]] | None, Field(max_length=3)] = (
+        None
+    )
+    """Videos. URLs or files of videos. At most 3 items."""
+    audios: Annotated[Sequence[Annotated[_runtime.MediaField, _runtime.Media("audio")]] | None, Field(max_length=3)] = (
+        None
+    )
+    """Audios. URLs or files of sounds. At most 3 items."""
 
 
 def run(
@@ -71,9 +77,9 @@ def run(
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4", "21:9", "adaptive"] | None = None,
     duration: int | None = None,
     generate_audio: bool | None = None,
-    images: Sequence[str] | None = None,
-    videos: Sequence[str] | None = None,
-    audios: Sequence[str] | None = None,
+    images: Sequence[_runtime.MediaInput] | None = None,
+    videos: Sequence[_runtime.MediaInput] | None = None,
+    audios: Sequence[_runtime.MediaInput] | None = None,
 ) -> Output:
     """Run ``bytedance/seedance-2.5/reference-to-video/1080p``: submit a job, wait for it, and return its
     output.
@@ -85,9 +91,9 @@ def run(
         aspect_ratio: Aspect ratio. Sample: "16:9".
         duration: Duration. From 4 to 30. Sample: 5.
         generate_audio: Generate audio. Sample: true.
-        images: Images. URLs of images. At most 9 items.
-        videos: Videos. URLs of videos. At most 3 items.
-        audios: Audios. URLs of audio files. At most 3 items.
+        images: Images. URLs or files of images. At most 9 items.
+        videos: Videos. URLs or files of videos. At most 3 items.
+        audios: Audios. URLs or files of sounds. At most 3 items.
 
     Raises:
         InputValidationError: the input does not fit the schema; nothing was sent.
@@ -120,9 +126,9 @@ def submit(
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4", "21:9", "adaptive"] | None = None,
     duration: int | None = None,
     generate_audio: bool | None = None,
-    images: Sequence[str] | None = None,
-    videos: Sequence[str] | None = None,
-    audios: Sequence[str] | None = None,
+    images: Sequence[_runtime.MediaInput] | None = None,
+    videos: Sequence[_runtime.MediaInput] | None = None,
+    audios: Sequence[_runtime.MediaInput] | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
@@ -147,9 +153,9 @@ async def run_async(
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4", "21:9", "adaptive"] | None = None,
     duration: int | None = None,
     generate_audio: bool | None = None,
-    images: Sequence[str] | None = None,
-    videos: Sequence[str] | None = None,
-    audios: Sequence[str] | None = None,
+    images: Sequence[_runtime.MediaInput] | None = None,
+    videos: Sequence[_runtime.MediaInput] | None = None,
+    audios: Sequence[_runtime.MediaInput] | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
@@ -174,9 +180,9 @@ async def submit_async(
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4", "21:9", "adaptive"] | None = None,
     duration: int | None = None,
     generate_audio: bool | None = None,
-    images: Sequence[str] | None = None,
-    videos: Sequence[str] | None = None,
-    audios: Sequence[str] | None = None,
+    images: Sequence[_runtime.MediaInput] | None = None,
+    videos: Sequence[_runtime.MediaInput] | None = None,
+    audios: Sequence[_runtime.MediaInput] | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(

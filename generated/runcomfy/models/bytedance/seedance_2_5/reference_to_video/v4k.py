@@ -55,12 +55,18 @@ class Input(_runtime.Input[Output]):
     """Duration. From 4 to 30. Sample: 5."""
     generate_audio: StrictBool | None = None
     """Generate audio. Sample: true."""
-    images: Annotated[Sequence[Annotated[StrictStr, _runtime.Media("image")]] | None, Field(max_length=9)] = None
-    """Images. URLs of images. At most 9 items."""
-    videos: Annotated[Sequence[Annotated[StrictStr, _runtime.Media("video")]], Field(max_length=3, min_length=1)]
-    """Videos. URLs of videos. From 1 to 3 items."""
-    audios: Annotated[Sequence[Annotated[StrictStr, _runtime.Media("audio")]] | None, Field(max_length=3)] = None
-    """Audios. URLs of audio files. At most 3 items."""
+    images: Annotated[Sequence[Annotated[_runtime.MediaField, _runtime.Media("image")]] | None, Field(max_length=9)] = (
+        None
+    )
+    """Images. URLs or files of images. At most 9 items."""
+    videos: Annotated[
+        Sequence[Annotated[_runtime.MediaField, _runtime.Media("video")]], Field(max_length=3, min_length=1)
+    ]
+    """Videos. URLs or files of videos. From 1 to 3 items."""
+    audios: Annotated[Sequence[Annotated[_runtime.MediaField, _runtime.Media("audio")]] | None, Field(max_length=3)] = (
+        None
+    )
+    """Audios. URLs or files of sounds. At most 3 items."""
 
 
 def run(
@@ -68,12 +74,12 @@ def run(
     /,
     *,
     prompt: str,
-    videos: Sequence[str],
+    videos: Sequence[_runtime.MediaInput],
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4", "21:9", "adaptive"] | None = None,
     duration: int | None = None,
     generate_audio: bool | None = None,
-    images: Sequence[str] | None = None,
-    audios: Sequence[str] | None = None,
+    images: Sequence[_runtime.MediaInput] | None = None,
+    audios: Sequence[_runtime.MediaInput] | None = None,
 ) -> Output:
     """Run ``bytedance/seedance-2.5/reference-to-video/4k``: submit a job, wait for it, and return its
     output.
@@ -82,12 +88,12 @@ def run(
         client: The client to use; without one, a client of this process that is made from the
             environment.
         prompt: Prompt.
-        videos: Videos. URLs of videos. From 1 to 3 items.
+        videos: Videos. URLs or files of videos. From 1 to 3 items.
         aspect_ratio: Aspect ratio. Sample: "16:9".
         duration: Duration. From 4 to 30. Sample: 5.
         generate_audio: Generate audio. Sample: true.
-        images: Images. URLs of images. At most 9 items.
-        audios: Audios. URLs of audio files. At most 3 items.
+        images: Images. URLs or files of images. At most 9 items.
+        audios: Audios. URLs or files of sounds. At most 3 items.
 
     Raises:
         InputValidationError: the input does not fit the schema; nothing was sent.
@@ -117,12 +123,12 @@ def submit(
     /,
     *,
     prompt: str,
-    videos: Sequence[str],
+    videos: Sequence[_runtime.MediaInput],
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4", "21:9", "adaptive"] | None = None,
     duration: int | None = None,
     generate_audio: bool | None = None,
-    images: Sequence[str] | None = None,
-    audios: Sequence[str] | None = None,
+    images: Sequence[_runtime.MediaInput] | None = None,
+    audios: Sequence[_runtime.MediaInput] | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
@@ -144,12 +150,12 @@ async def run_async(
     /,
     *,
     prompt: str,
-    videos: Sequence[str],
+    videos: Sequence[_runtime.MediaInput],
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4", "21:9", "adaptive"] | None = None,
     duration: int | None = None,
     generate_audio: bool | None = None,
-    images: Sequence[str] | None = None,
-    audios: Sequence[str] | None = None,
+    images: Sequence[_runtime.MediaInput] | None = None,
+    audios: Sequence[_runtime.MediaInput] | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
@@ -171,12 +177,12 @@ async def submit_async(
     /,
     *,
     prompt: str,
-    videos: Sequence[str],
+    videos: Sequence[_runtime.MediaInput],
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4", "21:9", "adaptive"] | None = None,
     duration: int | None = None,
     generate_audio: bool | None = None,
-    images: Sequence[str] | None = None,
-    audios: Sequence[str] | None = None,
+    images: Sequence[_runtime.MediaInput] | None = None,
+    audios: Sequence[_runtime.MediaInput] | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(

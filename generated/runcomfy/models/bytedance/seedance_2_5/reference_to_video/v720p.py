@@ -49,18 +49,24 @@ class Input(_runtime.Input[Output]):
 
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4", "21:9", "adaptive"] | None = None
     """Aspect ratio. Sample: "16:9"."""
-    audios: Annotated[Sequence[Annotated[StrictStr, _runtime.Media("audio")]] | None, Field(max_length=3)] = None
-    """Audios. URLs of audio files. At most 3 items."""
+    audios: Annotated[Sequence[Annotated[_runtime.MediaField, _runtime.Media("audio")]] | None, Field(max_length=3)] = (
+        None
+    )
+    """Audios. URLs or files of sounds. At most 3 items."""
     duration: Annotated[StrictInt | None, Field(ge=4, le=30)] = None
     """Duration. From 4 to 30. Sample: 5."""
     generate_audio: StrictBool | None = None
     """Generate audio. Sample: true."""
-    images: Annotated[Sequence[Annotated[StrictStr, _runtime.Media("image")]] | None, Field(max_length=9)] = None
-    """Images. URLs of images. At most 9 items."""
+    images: Annotated[Sequence[Annotated[_runtime.MediaField, _runtime.Media("image")]] | None, Field(max_length=9)] = (
+        None
+    )
+    """Images. URLs or files of images. At most 9 items."""
     prompt: StrictStr
     """Prompt."""
-    videos: Annotated[Sequence[Annotated[StrictStr, _runtime.Media("video")]] | None, Field(max_length=3)] = None
-    """Videos. URLs of videos. At most 3 items."""
+    videos: Annotated[Sequence[Annotated[_runtime.MediaField, _runtime.Media("video")]] | None, Field(max_length=3)] = (
+        None
+    )
+    """Videos. URLs or files of videos. At most 3 items."""
 
 
 def run(
@@ -69,11 +75,11 @@ def run(
     *,
     prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4", "21:9", "adaptive"] | None = None,
-    audios: Sequence[str] | None = None,
+    audios: Sequence[_runtime.MediaInput] | None = None,
     duration: int | None = None,
     generate_audio: bool | None = None,
-    images: Sequence[str] | None = None,
-    videos: Sequence[str] | None = None,
+    images: Sequence[_runtime.MediaInput] | None = None,
+    videos: Sequence[_runtime.MediaInput] | None = None,
 ) -> Output:
     """Run ``bytedance/seedance-2.5/reference-to-video/720p``: submit a job, wait for it, and return its
     output.
@@ -83,11 +89,11 @@ def run(
             environment.
         prompt: Prompt.
         aspect_ratio: Aspect ratio. Sample: "16:9".
-        audios: Audios. URLs of audio files. At most 3 items.
+        audios: Audios. URLs or files of sounds. At most 3 items.
         duration: Duration. From 4 to 30. Sample: 5.
         generate_audio: Generate audio. Sample: true.
-        images: Images. URLs of images. At most 9 items.
-        videos: Videos. URLs of videos. At most 3 items.
+        images: Images. URLs or files of images. At most 9 items.
+        videos: Videos. URLs or files of videos. At most 3 items.
 
     Raises:
         InputValidationError: the input does not fit the schema; nothing was sent.
@@ -118,11 +124,11 @@ def submit(
     *,
     prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4", "21:9", "adaptive"] | None = None,
-    audios: Sequence[str] | None = None,
+    audios: Sequence[_runtime.MediaInput] | None = None,
     duration: int | None = None,
     generate_audio: bool | None = None,
-    images: Sequence[str] | None = None,
-    videos: Sequence[str] | None = None,
+    images: Sequence[_runtime.MediaInput] | None = None,
+    videos: Sequence[_runtime.MediaInput] | None = None,
 ) -> _runtime.Job[Output]:
     """Submit a job and return it at once. The arguments are those of `run`."""
     return _runtime.submit(
@@ -145,11 +151,11 @@ async def run_async(
     *,
     prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4", "21:9", "adaptive"] | None = None,
-    audios: Sequence[str] | None = None,
+    audios: Sequence[_runtime.MediaInput] | None = None,
     duration: int | None = None,
     generate_audio: bool | None = None,
-    images: Sequence[str] | None = None,
-    videos: Sequence[str] | None = None,
+    images: Sequence[_runtime.MediaInput] | None = None,
+    videos: Sequence[_runtime.MediaInput] | None = None,
 ) -> Output:
     """As `run`, with an `AsyncClient`."""
     return await _runtime.run_async(
@@ -172,11 +178,11 @@ async def submit_async(
     *,
     prompt: str,
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4", "21:9", "adaptive"] | None = None,
-    audios: Sequence[str] | None = None,
+    audios: Sequence[_runtime.MediaInput] | None = None,
     duration: int | None = None,
     generate_audio: bool | None = None,
-    images: Sequence[str] | None = None,
-    videos: Sequence[str] | None = None,
+    images: Sequence[_runtime.MediaInput] | None = None,
+    videos: Sequence[_runtime.MediaInput] | None = None,
 ) -> _runtime.AsyncJob[Output]:
     """As `submit`, with an `AsyncClient`."""
     return await _runtime.submit_async(

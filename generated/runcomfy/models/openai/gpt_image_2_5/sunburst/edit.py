@@ -50,8 +50,10 @@ class Input(_runtime.Input[Output]):
         | None
     ) = None
     """Aspect ratio. Sample: "1:1"."""
-    images: Annotated[Sequence[Annotated[StrictStr, _runtime.Media("image")]], Field(max_length=16, min_length=1)]
-    """Images. URLs of images. From 1 to 16 items."""
+    images: Annotated[
+        Sequence[Annotated[_runtime.MediaField, _runtime.Media("image")]], Field(max_length=16, min_length=1)
+    ]
+    """Images. URLs or files of images. From 1 to 16 items."""
     output_format: Literal["png", "jpeg", "webp"] | None = None
     """Output format. Sample: "png"."""
     prompt: StrictStr
@@ -66,7 +68,7 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
-    images: Sequence[str],
+    images: Sequence[_runtime.MediaInput],
     prompt: str,
     aspect_ratio: Literal[
         "1:1", "3:2", "2:3", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9", "2:1", "1:2", "3:1", "1:3", "9:21"
@@ -81,7 +83,7 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        images: Images. URLs of images. From 1 to 16 items.
+        images: Images. URLs or files of images. From 1 to 16 items.
         prompt: Prompt.
         aspect_ratio: Aspect ratio. Sample: "1:1".
         output_format: Output format. Sample: "png".
@@ -114,7 +116,7 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
-    images: Sequence[str],
+    images: Sequence[_runtime.MediaInput],
     prompt: str,
     aspect_ratio: Literal[
         "1:1", "3:2", "2:3", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9", "2:1", "1:2", "3:1", "1:3", "9:21"
@@ -142,7 +144,7 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    images: Sequence[str],
+    images: Sequence[_runtime.MediaInput],
     prompt: str,
     aspect_ratio: Literal[
         "1:1", "3:2", "2:3", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9", "2:1", "1:2", "3:1", "1:3", "9:21"
@@ -170,7 +172,7 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    images: Sequence[str],
+    images: Sequence[_runtime.MediaInput],
     prompt: str,
     aspect_ratio: Literal[
         "1:1", "3:2", "2:3", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9", "2:1", "1:2", "3:1", "1:3", "9:21"

@@ -47,8 +47,10 @@ class Input(_runtime.Input[Output]):
     """Aspect ratio. Sample: "1:1"."""
     enable_prompt_expansion: StrictBool | None = None
     """Enable prompt expansion. Sample: true."""
-    image_urls: Annotated[Sequence[Annotated[StrictStr, _runtime.Media("image")]], Field(max_length=3, min_length=1)]
-    """Image urls. URLs of images. From 1 to 3 items."""
+    image_urls: Annotated[
+        Sequence[Annotated[_runtime.MediaField, _runtime.Media("image")]], Field(max_length=3, min_length=1)
+    ]
+    """Image urls. URLs or files of images. From 1 to 3 items."""
     prompt: StrictStr
     """Prompt."""
     resolution: Literal["1k", "2k"] | None = None
@@ -61,7 +63,7 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
-    image_urls: Sequence[str],
+    image_urls: Sequence[_runtime.MediaInput],
     prompt: str,
     aspect_ratio: Literal["1:1", "16:9", "9:16", "4:3", "3:4"] | None = None,
     enable_prompt_expansion: bool | None = None,
@@ -73,7 +75,7 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        image_urls: Image urls. URLs of images. From 1 to 3 items.
+        image_urls: Image urls. URLs or files of images. From 1 to 3 items.
         prompt: Prompt.
         aspect_ratio: Aspect ratio. Sample: "1:1".
         enable_prompt_expansion: Enable prompt expansion. Sample: true.
@@ -106,7 +108,7 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
-    image_urls: Sequence[str],
+    image_urls: Sequence[_runtime.MediaInput],
     prompt: str,
     aspect_ratio: Literal["1:1", "16:9", "9:16", "4:3", "3:4"] | None = None,
     enable_prompt_expansion: bool | None = None,
@@ -131,7 +133,7 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    image_urls: Sequence[str],
+    image_urls: Sequence[_runtime.MediaInput],
     prompt: str,
     aspect_ratio: Literal["1:1", "16:9", "9:16", "4:3", "3:4"] | None = None,
     enable_prompt_expansion: bool | None = None,
@@ -156,7 +158,7 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    image_urls: Sequence[str],
+    image_urls: Sequence[_runtime.MediaInput],
     prompt: str,
     aspect_ratio: Literal["1:1", "16:9", "9:16", "4:3", "3:4"] | None = None,
     enable_prompt_expansion: bool | None = None,

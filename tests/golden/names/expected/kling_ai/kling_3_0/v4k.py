@@ -44,10 +44,12 @@ class Input(_runtime.Input[Output]):
 
     prompt: StrictStr | None = None
     """Prompt."""
-    field_62_image: Annotated[StrictStr, _runtime.Media("image"), Field(alias="62_image")]
-    """62 image. URL of an image. Sent as '62_image'."""
-    field_68_image: Annotated[Annotated[StrictStr, _runtime.Media("image")] | None, Field(alias="68_image")] = None
-    """68 image. URL of an image. Sent as '68_image'."""
+    field_62_image: Annotated[_runtime.MediaField, _runtime.Media("image"), Field(alias="62_image")]
+    """62 image. URL or file of an image. Sent as '62_image'."""
+    field_68_image: Annotated[
+        Annotated[_runtime.MediaField, _runtime.Media("image")] | None, Field(alias="68_image")
+    ] = None
+    """68 image. URL or file of an image. Sent as '68_image'."""
     class_: Annotated[StrictStr | None, Field(alias="class")] = None
     """Class. Sent as 'class'."""
     from_: Annotated[StrictStr | None, Field(alias="from")] = None
@@ -90,9 +92,9 @@ def run(
     client: _runtime.Client | None = None,
     /,
     *,
-    field_62_image: str,
+    field_62_image: _runtime.MediaInput,
     prompt: str | None = None,
-    field_68_image: str | None = None,
+    field_68_image: _runtime.MediaInput | None = None,
     class_: str | None = None,
     from_: str | None = None,
     copy_: str | None = None,
@@ -117,9 +119,9 @@ def run(
     Args:
         client: The client to use; without one, a client of this process that is made from the
             environment.
-        field_62_image: 62 image. URL of an image. Sent as '62_image'.
+        field_62_image: 62 image. URL or file of an image. Sent as '62_image'.
         prompt: Prompt.
-        field_68_image: 68 image. URL of an image. Sent as '68_image'.
+        field_68_image: 68 image. URL or file of an image. Sent as '68_image'.
         class_: Class. Sent as 'class'.
         from_: From. Sent as 'from'.
         copy_: Copy. Sent as 'copy'.
@@ -180,9 +182,9 @@ def submit(
     client: _runtime.Client | None = None,
     /,
     *,
-    field_62_image: str,
+    field_62_image: _runtime.MediaInput,
     prompt: str | None = None,
-    field_68_image: str | None = None,
+    field_68_image: _runtime.MediaInput | None = None,
     class_: str | None = None,
     from_: str | None = None,
     copy_: str | None = None,
@@ -235,9 +237,9 @@ async def run_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    field_62_image: str,
+    field_62_image: _runtime.MediaInput,
     prompt: str | None = None,
-    field_68_image: str | None = None,
+    field_68_image: _runtime.MediaInput | None = None,
     class_: str | None = None,
     from_: str | None = None,
     copy_: str | None = None,
@@ -290,9 +292,9 @@ async def submit_async(
     client: _runtime.AsyncClient | None = None,
     /,
     *,
-    field_62_image: str,
+    field_62_image: _runtime.MediaInput,
     prompt: str | None = None,
-    field_68_image: str | None = None,
+    field_68_image: _runtime.MediaInput | None = None,
     class_: str | None = None,
     from_: str | None = None,
     copy_: str | None = None,
