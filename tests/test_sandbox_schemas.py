@@ -93,6 +93,14 @@ def test_every_construct_is_checked_as_json_schema_says(tmp_path: Path, schema: 
     assert [answer.status_code for answer in answers] == [200] * len(fine) + [422] * len(wrong)
 
 
+def test_a_body_is_an_object_whatever_the_schema_says(tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text('{"input_schema": {"$ref": "#/nowhere"}}')
+    with Sandbox(tmp_path) as sandbox:
+        answers = [call(sandbox, "POST", "/v1/models/model", content=body) for body in (b"{}", b"[]", b"5")]
+
+    assert [answer.status_code for answer in answers] == [200, 422, 422]
+
+
 def test_no_key_of_an_entry_makes_it_fail(tmp_path: Path) -> None:
     entry = {"input_schema": {}, "categories": 5, "base_price_usd": 10**400, "kind": [], "display_name": 5}
     (tmp_path / "model.json").write_text(json.dumps(entry))

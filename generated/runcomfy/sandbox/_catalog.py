@@ -105,11 +105,11 @@ class Model:
         return validator
 
     def problems(self, arguments: Any) -> list[ValidationError]:
-        """What is wrong with a body; nothing is known of one whose schema refers to nowhere or to itself."""
+        """What is wrong with a body; where the schema refers to nowhere or to itself, only whether it is an object."""
         try:
             return list(self._validator.iter_errors(arguments))
         except (Unresolvable, RecursionError):
-            return []
+            return list(_Validator({"type": "object"}).iter_errors(arguments))
 
     @property
     def output_schema(self) -> Any:
