@@ -52,7 +52,7 @@ def test_every_model_sends_what_it_was_given(
     assert sandbox.requests[0].path == f"/v1/models/{model_id}"
     assert json.dumps(sandbox.requests[0].json, sort_keys=True) == json.dumps(arguments, sort_keys=True)
     assert type(output) is model.Output
-    assert output.image or output.video or output.audio
+    assert output.image or output.images or output.video or output.audio
 
 
 @pytest.mark.parametrize("model_id", IDS)

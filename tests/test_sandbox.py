@@ -1,17 +1,14 @@
-"""The sandbox as a server: its seven paths and the balance, its images, its command and its pytest plugin."""
+"""The sandbox as a server: its seven paths and the balance, its outputs, its command and its pytest plugin."""
 
 import json
 import signal
 import subprocess
 import sys
-import wave
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from PIL import Image
 from runcomfy.sandbox import Sandbox
 
 pytest_plugins = ["pytester"]
@@ -179,78 +176,27 @@ def output_of(sandbox: Sandbox, model_id: str, body: dict[str, Any]) -> dict[str
     return output
 
 
-def test_images_are_real_and_of_the_shape_asked_for_with_the_schemas_default_filled_in(sandbox: Sandbox) -> None:
-    for ratio, size in ((None, (1024, 576)), ("1:1", (1024, 1024)), ("9:21", (432, 1008))):
-        body = BODY if ratio is None else {**BODY, "aspect_ratio": ratio}
-        url = output_of(sandbox, EDIT, body)["image"]
-        answer = httpx.get(url, trust_env=False)  # without the token
-        assert answer.headers["content-type"] == "image/png"
-        with Image.open(BytesIO(answer.content)) as image:
-            image.load()
-            assert (image.format, image.size, image.info["prompt"]) == ("PNG", size, "p")
-    assert sandbox.accepted[0].arguments == BODY
-
-
-def test_different_prompts_make_different_pictures(sandbox: Sandbox) -> None:
-    pictures = {
-        httpx.get(output_of(sandbox, EDIT, {**BODY, "prompt": prompt})["image"], trust_env=False).content
-        for prompt in ("a", "b", "", "日本 " * 500)
-    }
-
-    assert len(pictures) == 4
-
-
-@pytest.mark.parametrize(
-    ("properties", "body", "size"),
-    [
-        ("width height", {"width": 300, "height": 200}, (300, 200)),
-        ("size", {"size": "640x480"}, (640, 480)),
-        ("size", {"size": "640 × 480"}, (640, 480)),
-        ("image_size", {"image_size": "portrait_4_3"}, (1024, 768)),
-        ("image_size", {"image_size": "square_hd"}, (1024, 1024)),
-        ("size", {"size": "99999x99999"}, (1024, 1024)),
-    ],
-)
-def test_every_way_to_ask_for_a_size_is_understood(
-    tmp_path: Path, properties: str, body: dict[str, Any], size: tuple[int, int]
-) -> None:
-    (tmp_path / "model.json").write_text('{"input_schema": {}}')
-    with Sandbox(tmp_path) as sandbox:
-        answer = httpx.get(output_of(sandbox, "model", body)["image"], trust_env=False)
-        with Image.open(BytesIO(answer.content)) as image:
-            assert image.size == size
-
-
 def test_each_kind_of_model_has_an_output_of_its_kind(tmp_path: Path) -> None:
     (tmp_path / "acme").mkdir()
     (tmp_path / "acme/text-to-audio.json").write_text('{"input_schema": {}}')
     (tmp_path / "acme/x.json").write_text('{"input_schema": {}, "categories": ["image-to-video"]}')
     lists = {"output": {"type": "object", "properties": {"images": {"type": "array"}}}}
     (tmp_path / "acme/lists.json").write_text(json.dumps({"input_schema": {}, "output_schema": lists}))
+    told = {"output": {"type": "object", "properties": {"audio": {"type": "string"}}}}
+    (tmp_path / "acme/told.json").write_text(json.dumps({"input_schema": {}, "output_schema": told}))
     file = {"type": "object", "properties": {"url": {"type": "string"}, "bytes": {"type": "integer"}}}
     own_schema = {"properties": {"file": file, "all": {"type": "array", "items": {"type": "string"}}}}
     (tmp_path / "acme/own.json").write_text(json.dumps({"input_schema": {}, "output_schema": own_schema}))
     with Sandbox(tmp_path) as sandbox:
-        sound = httpx.get(output_of(sandbox, "acme/text-to-audio", {})["audio"], trust_env=False)
-        with wave.open(BytesIO(sound.content)) as audio:
-            assert audio.getnframes() == audio.getframerate()
-        video = httpx.get(output_of(sandbox, "acme/x", {})["video"], trust_env=False)
-        with Image.open(BytesIO(video.content)) as frames:
-            assert frames.n_frames > 1  # type: ignore[attr-defined]  # of animated images only
+        assert output_of(sandbox, "acme/text-to-audio", {})["audio"].endswith("/output.wav")
+        assert output_of(sandbox, "acme/x", {})["video"].endswith("/output.mp4")
+        assert output_of(sandbox, "acme/told", {})["audio"].endswith("/output.wav")
         assert len(output_of(sandbox, "acme/lists", {})["images"]) == 1
         own = output_of(sandbox, "acme/own", {})
         assert own["file"]["url"].startswith("http://127.0.0.1")
         assert own["file"]["bytes"] == 0
         assert len(own["all"]) == 1
         assert httpx.get(own["all"][0], trust_env=False).status_code == 200
-
-
-def test_an_output_is_there_only_once_its_job_has_ended() -> None:
-    with Sandbox(queue_seconds=3600) as sandbox:
-        request_id = call(sandbox, "POST", f"/v1/models/{EDIT}", json=BODY).json()["request_id"]
-
-        assert call(sandbox, "GET", f"/outputs/{request_id}/output.png").status_code == 404
-        assert call(sandbox, "GET", "/outputs/no-such/output.png").status_code == 404
 
 
 def test_the_address_is_known_only_while_it_runs() -> None:
@@ -265,13 +211,14 @@ def test_the_address_is_known_only_while_it_runs() -> None:
         httpx.get(f"{address}/models", trust_env=False)
 
 
-def test_a_missing_extra_says_what_to_install() -> None:
-    program = "import sys; sys.modules['uvicorn'] = None; import runcomfy.sandbox"
+@pytest.mark.parametrize("name", ["av", "uvicorn"])
+def test_a_missing_extra_says_what_to_install(name: str) -> None:
+    program = f"import sys; sys.modules['{name}'] = None; import runcomfy.sandbox"
 
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
 
     assert done.returncode == 1
-    assert "the sandbox needs uvicorn; type: pip install 'runcomfy[sandbox]'" in done.stderr
+    assert f"the sandbox needs {name}; type: pip install 'runcomfy[sandbox]'" in done.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="stops the command as Ctrl-C does, which is a signal")

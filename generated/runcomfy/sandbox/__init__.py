@@ -19,7 +19,7 @@ with jsonschema and fills the schema's defaults, as the real server does.
 
 from importlib.util import find_spec
 
-_MISSING = [name for name in ("jsonschema", "PIL", "starlette", "uvicorn") if find_spec(name) is None]
+_MISSING = [name for name in ("av", "jsonschema", "PIL", "starlette", "uvicorn") if find_spec(name) is None]
 if _MISSING:
     raise ImportError(f"the sandbox needs {', '.join(_MISSING)}; type: pip install 'runcomfy[sandbox]'")
 

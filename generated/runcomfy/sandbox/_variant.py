@@ -21,6 +21,10 @@ class Variant:
         bad_token: The HTTP status for a token that is not accepted: 401 or 400; the error code is 400004.
         low_balance: The HTTP status for a balance that is too low: 402 or 400; the error code is 400002.
         echo: Whether a result repeats the model id and the input.
+        lists: Whether one file comes as a list of one, where the output schema has both keys: ``images`` instead of
+            ``image``.
+        audio_twice: Whether audio comes under both of its keys, ``audio`` and ``audios``, where the output schema has
+            both.
     """
 
     succeeded: str = "succeeded"
@@ -31,3 +35,5 @@ class Variant:
     bad_token: Literal[400, 401] = 401
     low_balance: Literal[400, 402] = 402
     echo: bool = False
+    lists: bool = False
+    audio_twice: bool = False

@@ -12,14 +12,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from . import _media
-from ._catalog import Model, types
+from . import _asked, _files, _media
+from ._catalog import Model
 from ._connections import BrokenAnswer, Transports
 from ._faults import Endpoint, Fault, Faults
 from ._jobs import Job, Pace
+from ._outputs import files, output
 from ._variant import Variant
 
 Handler = Callable[["State", Request, str], Awaitable[Response]]
+"""What answers the requests of an account, which its token tells."""
+Answerer = Callable[["State", Request, Fault | None], Awaitable[Response]]
+"""The same, before anybody asked for the token."""
 
 
 @dataclass(frozen=True)
@@ -58,54 +62,58 @@ class State:
 def application(state: State) -> Starlette:
     """The server of one sandbox."""
 
-    def route(path: str, method: str, endpoint: Endpoint, handler: Handler) -> Route:
-        async def answer(request: Request) -> Response:
-            scheme, _, token = request.headers.get("authorization", "").partition(" ")
-            if scheme.lower() != "bearer" or token not in state.tokens:
-                return _error(state.variant.bad_token, 400004, "The API token is missing, expired or revoked.")
-            return await handler(state, request, token)
-
+    def route(path: str, method: str, endpoint: Endpoint, own: Answerer) -> Route:
         async def respond(request: Request) -> Response:
             state.requests.append(await _received(request))
             fault = state.faults.take(endpoint, request.path_params.get("request_id"))
             if fault is None:
-                return await answer(request)
-            response = await answer(request) if fault.is_carried_out else Response()
+                return await own(state, request, None)
+            response = await own(state, request, fault) if fault.is_carried_out else Response()
             await asyncio.sleep(fault.delay)
             response = _faulty(response, fault)
-            return BrokenAnswer(response, fault, state.transports) if fault.drop or fault.drip else response
+            return BrokenAnswer(response, fault, state.transports) if fault.is_broken else response
 
         return Route(path, respond, methods=[method])
 
-    async def output(request: Request) -> Response:
-        job = state.jobs.get(request.path_params["request_id"])
-        if job is None or job.look()[0] != "completed":
-            return Response("no such file", 404)
-        file = await asyncio.to_thread(_media.make, job.model.kind, job.model.with_defaults(job.arguments))
-        return Response(file.content, media_type=file.media_type)
-
     return Starlette(
         routes=[
-            route("/v1/models", "GET", "models", _models),
-            route("/v1/models/categories", "GET", "categories", _categories),
-            route("/v1/models/{model_id:path}", "GET", "model", _model),
-            route("/v1/models/{model_id:path}", "POST", "submit", _submit),
-            route("/v1/requests/{request_id}/status", "GET", "status", _status),
-            route("/v1/requests/{request_id}/result", "GET", "result", _result),
-            route("/v1/requests/{request_id}/cancel", "POST", "cancel", _cancel),
-            route("/prod/v2/balance", "GET", "balance", _balance),
-            Route("/outputs/{request_id}/{name}", output, methods=["GET"]),
+            route("/v1/models", "GET", "models", _for_account(_models)),
+            route("/v1/models/categories", "GET", "categories", _for_account(_categories)),
+            route("/v1/models/{model_id:path}", "GET", "model", _for_account(_model)),
+            route("/v1/models/{model_id:path}", "POST", "submit", _for_account(_submit)),
+            route("/v1/requests/{request_id}/status", "GET", "status", _for_account(_status)),
+            route("/v1/requests/{request_id}/result", "GET", "result", _for_account(_result)),
+            route("/v1/requests/{request_id}/cancel", "POST", "cancel", _for_account(_cancel)),
+            route("/prod/v2/balance", "GET", "balance", _for_account(_balance)),
+            route("/outputs/{request_id}/{name}", "GET", "output", _file),
         ]
     )
 
 
+def _for_account(handler: Handler) -> Answerer:
+    """Only with a token."""
+
+    async def answer(state: State, request: Request, fault: Fault | None) -> Response:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or token not in state.tokens:
+            return _error(state.variant.bad_token, 400004, "The API token is missing, expired or revoked.")
+        return await handler(state, request, token)
+
+    return answer
+
+
 def _faulty(own: Response, fault: Fault) -> Response:
     if not fault.is_own_answer:
-        return Response(fault.body or b"", 200 if fault.status is None else fault.status, dict(fault.headers))
-    if fault.changes:
+        own = Response(fault.body or b"", 200 if fault.status is None else fault.status)
+    elif fault.changes:
         body = {**json.loads(bytes(own.body)), **fault.changes}
         own = _json({key: value for key, value in body.items() if value is not ...}, own.status_code)
-    own.headers.update(fault.headers)
+    length = {} if fault.length is None else {"Content-Length": str(fault.length)}
+    for name, value in {**fault.headers, **length}.items():
+        if isinstance(value, str):
+            own.headers[name] = value
+        else:
+            del own.headers[name]
     return own
 
 
@@ -230,39 +238,12 @@ async def _result(state: State, request: Request, token: str) -> Response:
     if name == "completed" and job.error is not None:
         body |= {"status": "failed", "error": job.error}
     elif name == "completed":
-        body |= {"status": state.variant.succeeded, "output": _output(job, str(request.base_url))}
+        body |= {"status": state.variant.succeeded, "output": output(job, str(request.base_url), state.variant)}
         if request.query_params.get("include_cost") == "true":
             body["cost"] = job.model.price
     if state.variant.echo:
         body |= {"model_id": job.model.id, "input": job.arguments}
     return _json(body)
-
-
-def _output(job: Job, base: str) -> Any:
-    kind, schema = job.model.kind, job.model.output_schema
-    suffix = {"image": "png", "video": "gif", "audio": "wav"}[kind]
-    url = f"{base}outputs/{job.id}/output.{suffix}"
-    properties = schema.get("properties") if isinstance(schema, dict) else None
-    if isinstance(properties, dict):
-        for name in (kind, f"{kind}s"):
-            if name in properties:
-                return {name: _sample(job.model, properties[name], url)}
-    return _sample(job.model, schema, url)
-
-
-def _sample(model: Model, schema: Any, url: str, depth: int = 0) -> Any:
-    """A value for a schema whose own name says nothing of the medium."""
-    schema = model.resolved(schema)
-    type_ = types(schema)[0]
-    if depth > 20:
-        return None
-    if type_ == "array":
-        return [_sample(model, schema.get("items"), url, depth + 1)]
-    members = schema.get("properties") if isinstance(schema, dict) else None
-    if isinstance(members, dict):
-        return {name: _sample(model, part, url, depth + 1) for name, part in members.items()}
-    plain: dict[str, Any] = {"integer": 0, "number": 0.0, "boolean": False, "object": {}, "null": None}
-    return plain.get(type_, url)
 
 
 async def _cancel(state: State, request: Request, token: str) -> Response:
@@ -279,3 +260,13 @@ async def _cancel(state: State, request: Request, token: str) -> Response:
 async def _balance(state: State, request: Request, token: str) -> Response:
     micro = round(state.balance * 1_000_000)
     return _json({"balance_usd": micro / 1_000_000, "balance_microdollars": micro, "currency": "USD"})
+
+
+async def _file(state: State, request: Request, fault: Fault | None) -> Response:
+    job = state.jobs.get(request.path_params["request_id"])
+    media = files(job).get(request.path_params["name"]) if job and job.state == "completed" else None
+    if media is None:
+        return Response("no such file", 404)
+    if fault is not None and fault.file == "changed":
+        media = _media.another(media, _asked.MOST_FILES)
+    return _files.answer(await asyncio.to_thread(_media.make, media), request, fault)

@@ -93,7 +93,8 @@ class Model:
             for kind in ("image", "video", "audio"):
                 if str(name).endswith(f"to-{kind}") or str(name) == f"edit-{kind}":
                     return kind
-        return "image"
+        told = self.output_members.keys()
+        return next((kind for kind in ("image", "video", "audio") if {kind, f"{kind}s"} & told), "image")
 
     @cached_property
     def _validator(self) -> Draft202012Validator:
@@ -126,6 +127,13 @@ class Model:
             if alone or {"request_id", "status"} & members.keys():
                 return inner
         return schema
+
+    @property
+    def output_members(self) -> dict[str, Any]:
+        """The schemas of what an output has, by key."""
+        schema = self.output_schema
+        members = schema.get("properties") if isinstance(schema, dict) else None
+        return members if isinstance(members, dict) else {}
 
     def resolved(self, schema: Any) -> Any:
         """A schema of the output, with its reference followed and the first of its alternatives taken."""

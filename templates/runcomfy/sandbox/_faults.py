@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
+from types import EllipsisType
 from typing import Any, Literal, get_args
 
-Endpoint = Literal["submit", "status", "result", "cancel", "models", "categories", "model", "balance"]
+Endpoint = Literal["submit", "status", "result", "cancel", "models", "categories", "model", "balance", "output"]
 Drop = Literal["answer", "reset", "headers", "body"]
+_Ranges = Literal["ignored", "wrong_bytes", "wrong_header"]
+_OddFile = Literal["changed", "endless"]
 
 
 @dataclass(frozen=True)
@@ -19,43 +22,58 @@ class Fault:
 
     Args:
         endpoint: The endpoint whose next request is hit: ``"submit"``, ``"status"``, ``"result"``, ``"cancel"``,
-            ``"models"``, ``"categories"``, ``"model"`` or ``"balance"``.
+            ``"models"``, ``"categories"``, ``"model"``, ``"balance"``, or ``"output"`` for the files of a job.
         status: The HTTP status; 200 where only a body is given.
         body: The body; empty where only a status is given.
-        headers: Further headers, such as ``{"Retry-After": "2"}``.
+        headers: Further headers, such as ``{"Retry-After": "2"}``; one with the value ``...`` is left out. Without a
+            Content-Length, the body comes in chunks.
         takes_effect: Whether the request is carried out all the same: a submit is accepted, and its caller is not told.
         changes: Keys of the sandbox's own JSON body with other values; a key with the value ``...`` is left out.
         delay: Seconds before the answer, after the request took effect.
         drip: Seconds between any two bytes of the answer.
         drop: Where the connection is dropped: ``"answer"`` before it, ``"reset"`` the same with a reset, ``"headers"``
-            and ``"body"`` half-way through them.
-        request_id: Hit only requests about this job: its status, result or cancel.
+            and ``"body"`` half-way through them, a number after that many bytes of the body.
+        length: The Content-Length, where it claims more or fewer bytes than are sent; the connection ends after these.
+        ranges: How a range of a file is answered: ``"ignored"`` with the whole file, ``"wrong_bytes"`` with other bytes
+            than those asked for, ``"wrong_header"`` with a ``Content-Range`` of another place and another size.
+        file: Which file is served: ``"changed"`` another one of the same kind, with an ETag of its own; ``"endless"``
+            the file over and over until the client hangs up, in chunks, or with a `length` until that is reached.
+        request_id: Hit only requests about this job: its status, result, cancel or files.
 
     Raises:
-        ValueError: a value is none of those above, or `changes` stand beside a `status` or a `body`.
+        ValueError: a value is none of those above, or two of them exclude each other: `changes`, `ranges` and `file`
+            are about the sandbox's own answer, `changes` about JSON, `ranges` and `file` about files, and an endless
+            file has no end to be dropped before.
     """
 
     endpoint: Endpoint
     status: int | None = None
     body: bytes | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str | EllipsisType] = field(default_factory=dict)
     takes_effect: bool | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
     delay: float = 0.0
     drip: float = 0.0
-    drop: Drop | None = None
+    drop: Drop | int | None = None
+    length: int | None = None
+    ranges: _Ranges | None = None
+    file: _OddFile | None = None
     request_id: str | None = None
 
     def __post_init__(self) -> None:
+        has_file, is_endless = self.endpoint == "output" and self.is_own_answer, self.file == "endless"
         checks = {
             "endpoint": self.endpoint in get_args(Endpoint),
             "status": self.status is None or (isinstance(self.status, int) and 200 <= self.status <= 599),
             "body": self.body is None or isinstance(self.body, bytes),
-            "headers": all(isinstance(text, str) for pair in self.headers.items() for text in pair),
+            "headers": all(_is_header(name, value) for name, value in self.headers.items()),
             "delay": isinstance(self.delay, int | float) and self.delay >= 0,
-            "drip": isinstance(self.drip, int | float) and self.drip >= 0,
-            "drop": self.drop is None or self.drop in get_args(Drop),
-            "changes": not self.changes or self.is_own_answer,
+            "drip": isinstance(self.drip, int | float) and self.drip >= 0 and not (is_endless and self.drip),
+            "drop": self.drop is None or ((self.drop in get_args(Drop) or _is_size(self.drop)) and not is_endless),
+            "length": self.length is None or _is_size(self.length),
+            "ranges": self.ranges is None or (self.ranges in get_args(_Ranges) and has_file),
+            "file": self.file is None or (self.file in get_args(_OddFile) and has_file),
+            "changes": not self.changes or (self.is_own_answer and self.endpoint != "output"),
         }
         if wrong := [f"{name}={getattr(self, name)!r}" for name, is_right in checks.items() if not is_right]:
             raise ValueError(f"no such fault: {', '.join(wrong)}")
@@ -70,9 +88,23 @@ class Fault:
         """Whether the request has its effect."""
         return self.is_own_answer if self.takes_effect is None else self.takes_effect or self.is_own_answer
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether no web framework would send such an answer."""
+        return self.drop is not None or self.drip > 0 or (self.length is not None and self.file != "endless")
+
     def hits(self, endpoint: Endpoint, request_id: str | None) -> bool:
         """Whether a request is one that this is meant for."""
         return self.endpoint == endpoint and self.request_id in (None, request_id)
+
+
+def _is_header(name: Any, value: Any) -> bool:
+    is_text = isinstance(name, str) and isinstance(value, str)
+    return value is ... or (is_text and name.lower() != "content-length")  # which `length` tells
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 _HTML = b"<html><body><h1>Bad gateway</h1></body></html>"
@@ -128,8 +160,26 @@ POSSIBLE: dict[Endpoint, list[Fault]] = {
     "categories": _of_any("categories"),
     "model": _of_any("model"),
     "balance": _of_any("balance"),
+    "output": [
+        *(Fault("output", status, headers=_SOON) for status in (408, 429, 500, 502, 503, 504)),
+        *(Fault("output", status) for status in (403, 404, 416)),
+        *(Fault("output", 302, headers=headers) for headers in ({}, {"Location": "http://127.0.0.1:9/output.png"})),
+        Fault("output", 200, _HTML, {"Content-Type": "text/html"}),
+        Fault("output", 200, b""),
+        Fault("output", headers={"Content-Type": "text/html"}),
+        Fault("output", headers={"Content-Length": ...}),
+        Fault("output", headers={"ETag": ..., "Accept-Ranges": ...}),
+        *(Fault("output", drop=drop) for drop in ("answer", "reset", "headers", "body", 0, 1)),
+        Fault("output", headers={"Content-Length": ...}, drop="body"),
+        Fault("output", length=10**9),
+        Fault("output", ranges="ignored"),
+        Fault("output", ranges="wrong_header"),
+        Fault("output", file="changed"),
+        Fault("output", delay=0.01),
+    ],
 }
-"""The faults that are drawn at random. None of them makes the sandbox tell of an end that is not the true one."""
+"""The faults that are drawn at random. None of them makes the sandbox tell of an end that is not the true one, and none
+of them looks like a whole file that is not the job's."""
 
 
 class Faults(list[Fault]):

@@ -1,91 +1,65 @@
-"""The files that sandbox jobs make: real and decodable, of the size asked for, with the prompt to be read in them."""
+"""The files that jobs make: real and decodable, as the arguments ask for them. The same ask gives the same bytes."""
 
-import re
-import wave
+from dataclasses import replace
+from functools import lru_cache
 from hashlib import sha256
-from io import BytesIO
-from math import pi, sin
-from struct import pack
-from textwrap import wrap
 from typing import Any, NamedTuple
 
-from PIL import Image, ImageDraw, ImageEnhance, ImageFont, PngImagePlugin
+from . import _asked
+from ._clips import Clip
+from ._pictures import ImageFormat, Picture
+from ._sounds import SAMPLE_RATES, Sound, SoundFormat
 
-_LONG_SIDE = 1024
-_LARGEST = 4096
-_RATIO = re.compile(r"(\d{1,4})[:_/](\d{1,4})$")
-_PIXELS = re.compile(r"(\d{2,5})\s*[x*×]\s*(\d{2,5})$", re.IGNORECASE)
+Media = Picture | Clip | Sound
+"""What a file is made from; equal ones make equal files."""
+
+_IMAGES: dict[str, ImageFormat] = {"png": "png", "jpeg": "jpeg", "jpg": "jpeg", "webp": "webp"}
+_SOUNDS: dict[str, SoundFormat] = {
+    "wav": "wav",
+    "pcm": "wav",
+    "mp3": "mp3",
+    "flac": "flac",
+    "ogg_opus": "ogg",
+    "ogg": "ogg",
+    "opus": "ogg",
+}
 
 
 class File(NamedTuple):
     """One output file."""
 
-    name: str
     media_type: str
     content: bytes
+    etag: str
+    """A strong one, with its quotes."""
 
 
-def make(kind: str, arguments: dict[str, Any]) -> File:
-    """A file of the kind: a PNG image, an animated GIF for a video, a WAV for audio."""
-    if kind == "audio":
-        return File("output.wav", "audio/wav", _tone())
-    text = str(next((arguments[key] for key in ("prompt", "text", "tags") if arguments.get(key)), "no prompt"))
-    text = text.encode(errors="replace").decode()
-    picture = _picture(text, image_size(arguments))
-    content = BytesIO()
-    if kind == "video":
-        frames = [ImageEnhance.Brightness(picture).enhance(level) for level in (1.0, 1.1, 1.2, 1.1)]
-        frames[0].save(content, "GIF", save_all=True, append_images=frames[1:], duration=250, loop=0)
-        return File("output.gif", "image/gif", content.getvalue())
-    facts = PngImagePlugin.PngInfo()
-    facts.add_itxt("prompt", text)
-    picture.save(content, "PNG", pnginfo=facts)
-    return File("output.png", "image/png", content.getvalue())
+def plan(kind: str, arguments: dict[str, Any]) -> Media:
+    """What the first file of a job is made from.
 
-
-def image_size(arguments: dict[str, Any]) -> tuple[int, int]:
-    """Width and height in pixels that the arguments ask for.
-
-    >>> image_size({"aspect_ratio": "16:9"}), image_size({"width": 512, "height": 768}), image_size({})
-    ((1024, 576), (512, 768), (1024, 1024))
+    Args:
+        kind: ``"image"``, ``"video"`` or ``"audio"``.
+        arguments: The body of the request, with the defaults of its schema.
     """
-    width, height = arguments.get("width"), arguments.get("height")
-    if isinstance(width, int) and isinstance(height, int) and 0 < min(width, height) <= max(width, height) <= _LARGEST:
-        return width, height
-    for key in ("aspect_ratio", "ratio", "image_size", "size", "resolution"):
-        value = str(arguments.get(key, "")).strip()
-        if (match := _PIXELS.search(value)) and 0 < max(map(int, match.groups())) <= _LARGEST:
-            return int(match[1]), int(match[2])
-        if (match := _RATIO.search(value)) and min(map(int, match.groups())) > 0:
-            across, down = int(match[1]), int(match[2])
-            unit = max(1, _LONG_SIDE // max(across, down))
-            return across * unit, down * unit
-    return _LONG_SIDE, _LONG_SIDE
+    text, format_ = _asked.text(arguments), _asked.word(arguments, "output_format")
+    if kind == "audio":
+        lengths = ("duration", "seconds", "audio_duration", "end_time")
+        seconds = _asked.seconds(arguments, lengths, otherwise=3.0, most=300.0)
+        return Sound(text, seconds, _asked.sample_rate(arguments, SAMPLE_RATES, 24_000), _SOUNDS.get(format_, "wav"))
+    if kind == "video":
+        seconds = _asked.seconds(arguments, ("duration", "seconds"), otherwise=5.0, most=60.0)
+        has_sound = any(arguments.get(key) is True for key in ("generate_audio", "enable_audio"))
+        return Clip(text, _asked.video_size(arguments), seconds, has_sound)
+    return Picture(text, _asked.image_size(arguments), _IMAGES.get(format_, "png"))
 
 
-def _picture(text: str, size: tuple[int, int]) -> Image.Image:
-    digest = sha256(text.encode(errors="replace")).digest()
-    picture = Image.new("RGB", size, (60 + digest[0] // 3, 60 + digest[1] // 3, 60 + digest[2] // 3))
-    draw = ImageDraw.Draw(picture)
-    margin = max(4, min(size) // 16)
-    points = max(10, min(size) // 10)
-    while True:  # the largest letters with which all of the text fits, but none below 8 points
-        font = ImageFont.load_default(size=points)
-        lines = "\n".join(wrap(text, max(4, int((size[0] - 2 * margin) / (points * 0.52))))[:200])
-        box = draw.multiline_textbbox((margin, margin), lines, font=font)
-        if points <= 8 or (box[2] <= size[0] - margin and box[3] <= size[1] - margin):
-            break
-        points -= 2
-    draw.multiline_text((margin, margin), lines, font=font, fill=(255, 255, 255))
-    return picture
+def another(media: Media, number: int) -> Media:
+    """A file like this one, of the same text, size and length, with other bytes."""
+    return replace(media, number=media.number + number)
 
 
-def _tone(seconds: int = 1, rate: int = 16_000) -> bytes:
-    content = BytesIO()
-    with wave.open(content, "wb") as sound:
-        sound.setnchannels(1)
-        sound.setsampwidth(2)
-        sound.setframerate(rate)
-        samples = (int(12_000 * sin(2 * pi * 440 * index / rate)) for index in range(seconds * rate))
-        sound.writeframes(b"".join(pack("<h", sample) for sample in samples))
-    return content.getvalue()
+@lru_cache(maxsize=16)
+def make(media: Media) -> File:
+    """The file, made or remembered."""
+    content = media.encode()
+    return File(media.media_type, content, f'"{sha256(content).hexdigest()[:32]}"')

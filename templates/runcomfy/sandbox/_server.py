@@ -12,7 +12,7 @@ import uvicorn
 
 from . import _catalog
 from ._app import ReceivedRequest, State, application
-from ._connections import protocol
+from ._connections import Server, protocol
 from ._faults import Faults
 from ._jobs import Job, Pace
 from ._variant import Variant
@@ -67,7 +67,7 @@ class Sandbox:
         )
         self._first_balance = balance
         self._listener: socket.socket | None = None
-        self._server: uvicorn.Server | None = None
+        self._server: Server | None = None
         self._thread: Thread | None = None
 
     @property
@@ -84,7 +84,7 @@ class Sandbox:
 
     @property
     def requests(self) -> list[ReceivedRequest]:
-        """Every request received so far, in order."""
+        """Every request received so far, in order; also those of files."""
         return self._state.requests
 
     @property
@@ -141,7 +141,7 @@ class Sandbox:
             access_log=False,
             proxy_headers=False,
         )
-        self._server = uvicorn.Server(config)
+        self._server = Server(config, self._state.transports)
         self._thread = Thread(target=self._server.run, args=([self._listener],), name="runcomfy-sandbox", daemon=True)
         self._thread.start()
         return self
