@@ -8,6 +8,7 @@ would have their reader open further files, is not opened at all.
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
+from os import SEEK_END
 from typing import Any, BinaryIO
 
 from ._formats import HEAD, Format, detect
@@ -35,6 +36,10 @@ _OF_FFMPEG = {
     "audio/aac": "aac",
     "audio/aiff": "aiff",
 }
+
+
+_LONGEST_OGG_PAGE = 66_000
+_LAST_OF_STREAM = 4
 
 
 class Unreadable(Exception):
@@ -78,7 +83,8 @@ def decode(file: BinaryIO) -> None:
     """Decode a whole file.
 
     Raises:
-        Unreadable: the file is of no known format, damaged, or ends too early.
+        Unreadable: the file is of no known format, damaged, or ends too early. That it does cannot always be told of
+            formats without an end of their own: MP3, AAC, MPEG, FLV.
     """
     format_ = _format(file)
     try:
@@ -105,6 +111,8 @@ def _decode_image(file: BinaryIO, format_: Format) -> None:
 def _decode_clip(file: BinaryIO, format_: Format) -> None:
     import av
 
+    if _is_cut_off(file, format_):
+        raise Unreadable("it ends before its end")
     with av.open(file, "r", format=_OF_FFMPEG[format_.media_type]) as container:
         streams = [stream for stream in container.streams if stream.type in ("video", "audio")]
         if not streams:
@@ -126,6 +134,21 @@ def _require_whole(streams: Iterable[Any], frames: Mapping[int, int], end: float
             raise Unreadable(f"it ends after {found} of {stream.frames} frames")
     if end + max(0.5, duration / 20) < duration:
         raise Unreadable(f"it ends after {end:.1f} of {duration:.1f} s")
+
+
+def _is_cut_off(file: BinaryIO, format_: Format) -> bool:
+    """Whether the end is missing of a file whose decoder takes any end for the right one."""
+    head, size = file.read(8), file.seek(0, SEEK_END)
+    file.seek(max(0, size - _LONGEST_OGG_PAGE))
+    tail = file.read()
+    file.seek(0)
+    if head[:4] in (b"RIFF", b"FORM"):
+        told = int.from_bytes(head[4:8], "little" if head[:4] == b"RIFF" else "big")
+        return told + 8 > size and told < 0xFFFFFF00  # above it, for who wrote it the size was not known
+    if format_.suffix in (".ogg", ".ogv"):
+        last = tail.rfind(b"OggS")
+        return last < 0 or last + 5 >= len(tail) or not tail[last + 5] & _LAST_OF_STREAM
+    return False
 
 
 def _format(file: BinaryIO) -> Format:
