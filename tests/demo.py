@@ -10,7 +10,6 @@ from io import TextIOWrapper
 from pathlib import Path
 from time import monotonic
 
-import httpx
 from PIL import Image
 from runcomfy import AsyncClient, Client, Status
 from runcomfy.models.blackforestlabs.flux_1_kontext.max import text_to_image
@@ -36,13 +35,11 @@ class Run:
         if status.state not in self.states:
             self.states.append(status.state)
 
-    def save(self, url: str | None, folder: Path) -> None:
+    def saved(self, files: list[Path]) -> None:
         self.seconds = monotonic() - self.started
-        if url is None:
+        if not files:
             raise SystemExit(f"{self.model_id}: the output has no image")
-        answer = httpx.get(url, trust_env=False).raise_for_status()
-        self.file = folder / f"{self.model_id.replace('/', '-')}.png"
-        self.file.write_bytes(answer.content)
+        self.file = files[0]
         with Image.open(self.file) as image:
             image.load()
             self.size = image.size
@@ -57,7 +54,7 @@ def run_edit(sandbox: Sandbox, folder: Path) -> Run:
             image_url="https://playgrounds-storage-public.runcomfy.net/tools/7063/media-files/usecase1-1-input.webp",
         )
         run.request_id = job.id
-        run.save(job.result(on_update=run.saw).image, folder)
+        run.saved(job.result(on_update=run.saw).save(folder))
     return run
 
 
@@ -67,7 +64,7 @@ async def run_text_to_image(sandbox: Sandbox, folder: Path) -> Run:
         job = await text_to_image.submit_async(client, prompt="")
         run.request_id = job.id
         output = await job.result(on_update=run.saw)
-    run.save(output.image, folder)
+        run.saved(await output.save_async(folder))
     return run
 
 
@@ -86,7 +83,6 @@ def main(queue_seconds: float = 1.0, run_seconds: float = 1.5) -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
     folder = Path("out")
-    folder.mkdir(exist_ok=True)
     with Sandbox(queue_seconds=queue_seconds, run_seconds=run_seconds) as sandbox:
         print(f"sandbox: {sandbox.base_url}")
         runs = [run_edit(sandbox, folder), asyncio.run(run_text_to_image(sandbox, folder))]

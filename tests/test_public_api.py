@@ -9,10 +9,10 @@ from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
 
 NAMES = """
 APIConnectionError APIStatusError AsyncClient AsyncJob AuthenticationError BadRequestError Client ConfigurationError
-InputProblem InputValidationError InsufficientBalanceError InternalServerError Job JobCancelledError JobFailedError
-Media MediaInput MediaOutput MediaRule ModelInfo NotFoundError Output PermissionDeniedError RateLimitError
-ResponseMismatchError RunComfyError Status
-SubmissionOutcomeUnknown UnprocessableEntityError WaitTimeoutError __version__ media_fields
+DownloadError DownloadFailure InputProblem InputValidationError InsufficientBalanceError InternalServerError Job
+JobCancelledError JobFailedError Media MediaInput MediaOutput MediaRule ModelInfo NotFoundError Output
+PermissionDeniedError RateLimitError ResponseMismatchError RunComfyError Status SubmissionOutcomeUnknown UnprocessableEntityError
+WaitTimeoutError __version__ download download_async media_fields
 """.split()
 
 
@@ -35,7 +35,7 @@ def test_a_model_module_has_these_public_names() -> None:
 def test_every_error_is_a_runcomfy_error() -> None:
     errors = [getattr(runcomfy, name) for name in NAMES if name.endswith(("Error", "Unknown"))]
 
-    assert len(errors) == 18
+    assert len(errors) == 19
     assert all(issubclass(error, runcomfy.RunComfyError) for error in errors)
 
 
@@ -45,6 +45,7 @@ def test_every_error_is_a_runcomfy_error() -> None:
         ("import runcomfy", ["httpx", "pydantic", "asyncio", "runcomfy._client"]),
         ("from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit", ["httpx", "PIL", "starlette"]),
         ("import runcomfy; runcomfy.Client(token='t')", ["httpx", "runcomfy.models"]),
+        ("import runcomfy; runcomfy.download", ["httpx", "PIL", "av"]),
     ],
 )
 def test_an_import_loads_no_more_than_it_needs(program: str, absent: list[str]) -> None:

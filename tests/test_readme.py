@@ -29,6 +29,7 @@ def test_each_program_runs(number: int, sandbox: Sandbox, tmp_path: Path) -> Non
 
     done = subprocess.run(
         [sys.executable, "-W", "error", str(program)],
+        cwd=tmp_path,
         env=environment,
         capture_output=True,
         text=True,

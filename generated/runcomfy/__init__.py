@@ -24,6 +24,8 @@ __all__ = [
     "BadRequestError",
     "Client",
     "ConfigurationError",
+    "DownloadError",
+    "DownloadFailure",
     "InputProblem",
     "InputValidationError",
     "InsufficientBalanceError",
@@ -47,6 +49,8 @@ __all__ = [
     "UnprocessableEntityError",
     "WaitTimeoutError",
     "__version__",
+    "download",
+    "download_async",
     "media_fields",
 ]
 
@@ -55,11 +59,15 @@ if TYPE_CHECKING:
     from ._async_client import AsyncJob as AsyncJob
     from ._client import Client as Client
     from ._client import Job as Job
+    from ._downloads import download as download
+    from ._downloads import download_async as download_async
     from ._errors import APIConnectionError as APIConnectionError
     from ._errors import APIStatusError as APIStatusError
     from ._errors import AuthenticationError as AuthenticationError
     from ._errors import BadRequestError as BadRequestError
     from ._errors import ConfigurationError as ConfigurationError
+    from ._errors import DownloadError as DownloadError
+    from ._errors import DownloadFailure as DownloadFailure
     from ._errors import InputProblem as InputProblem
     from ._errors import InputValidationError as InputValidationError
     from ._errors import InsufficientBalanceError as InsufficientBalanceError
@@ -95,6 +103,8 @@ _MODULES = {
     "ModelInfo": "._model_info",
     "Output": "._outputs",
     "Status": "._status",
+    "download": "._downloads",
+    "download_async": "._downloads",
     "media_fields": "._media",
 }
 

@@ -176,7 +176,7 @@ class AsyncJob(JobBase[OutT]):
         """
         async with self._guarded(cancel_on_interrupt):
             wait = self._wait(timeout, on_update)
-            return self._output._from_result(await self._client._drive(wait.outcome(on_update)))
+            return self._output._from_result(await self._client._drive(wait.outcome(on_update)), self._source)
 
     async def cancel(self) -> bool:
         """Cancel the job, which works only while it is in the queue. As `Job.cancel`."""

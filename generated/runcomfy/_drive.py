@@ -83,7 +83,7 @@ class Shielded(Generic[T]):
         """Do the work and return what it returns, or raise what it raises, or else what interrupts the waiting."""
         if current_thread() is main_thread():  # the only one that Ctrl-C reaches
             with suppress(RuntimeError):  # there may be no more threads, or no more time for one
-                Thread(target=copy_context().run, args=[self._do], name="runcomfy-submit", daemon=True).start()
+                Thread(target=copy_context().run, args=[self._do], name="runcomfy", daemon=True).start()
                 self._started = True
         if not self._started:
             self._do()

@@ -20,9 +20,11 @@
     ├── ResponseMismatchError       the API answered about another request or model
     ├── JobFailedError              the job ran and failed
     ├── JobCancelledError           the job was cancelled
-    └── WaitTimeoutError            the deadline passed; the job goes on; also a TimeoutError
+    ├── WaitTimeoutError            the deadline passed; the job goes on; also a TimeoutError
+    └── DownloadError               files could not be fetched; the output is not affected
 """
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 Facts = dict[str, Any]
@@ -277,3 +279,41 @@ class WaitTimeoutError(RunComfyError, TimeoutError):
 
     def _portable(self) -> Facts:
         return {**super()._portable(), "job": None}
+
+
+class DownloadFailure(NamedTuple):
+    """One file that could not be fetched."""
+
+    url: str
+    """Its URL less the query, which may be a signature; of a ``data:`` URL what stands before the data."""
+    reason: str
+    """Why, in one sentence."""
+    received: int
+    """How many bytes of it had arrived; they are not kept."""
+
+
+class DownloadError(RunComfyError):
+    """Files could not be fetched. The output is not affected: ``output.save(…)`` may be called again.
+
+    Attributes:
+        saved: The files that are whole on the disk, those of an earlier call included.
+        failures: What became of the others.
+    """
+
+    saved: list[Path]
+    failures: list[DownloadFailure]
+
+    def __init__(
+        self,
+        failures: list[DownloadFailure],
+        saved: list[Path],
+        *,
+        request_id: str | None = None,
+        model_id: str | None = None,
+    ) -> None:
+        words = "; ".join(f"{failure.url}: {failure.reason}" for failure in failures)
+        count = len(failures) + len(saved)
+        files = "1 file" if count == 1 else f"{len(failures)} of {count} files"
+        super().__init__(f"{files} could not be downloaded: {words}", model_id=model_id, request_id=request_id)
+        self.saved = saved
+        self.failures = failures

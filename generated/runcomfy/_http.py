@@ -4,16 +4,21 @@
 Nothing here decides: no retry, no redirect, no reading of what an answer means. What it does promise: an exchange
 ends within the request's timeout whatever the server does (in the sync client, the system's look-up of a host's name
 comes on top), a failure says whether a byte of the request may have left, and no traceback leads to the token.
+
+Files are fetched apart from that, by `FileHttp`: they are anywhere, and nothing of a client goes there.
 """
 
 import asyncio
+import re
 import ssl
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
-from functools import partial
+from contextvars import ContextVar
+from functools import cached_property, partial
 from importlib.util import find_spec
 from ipaddress import ip_address
+from logging import getLogger
 from pathlib import Path
 from threading import TIMEOUT_MAX
 from time import monotonic
@@ -25,17 +30,23 @@ import httpcore  # comes with httpx
 import httpx
 
 from . import __version__
-from ._connections import Backend, deadline
+from ._background import Stop
+from ._connections import Backend, EndableBackend, deadline
+from ._download_rules import Place, Refused, require_public
 from ._errors import ConfigurationError
-from ._http_types import Once, Request, Response, TransportFailure
+from ._http_types import FileAnswer, Once, Request, Response, TransportFailure
 from ._settings import Settings
 
 ErrorT = TypeVar("ErrorT", bound=BaseException)
 
+_USER_AGENT = f"runcomfy-python/{__version__}"
 _CLOSED = "this client was closed during the call"
 _POOLS, _PER_POOL = 32, 4
 """How many pools an async client has, and how many connections each."""
 _PIECE = 256 * 1024
+
+_fetches_a_file: ContextVar[bool] = ContextVar("fetches_a_file", default=False)
+getLogger("httpcore.http11").addFilter(lambda _: not _fetches_a_file.get())  # a redirect in it may have a signature
 
 
 class Http:
@@ -43,8 +54,8 @@ class Http:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        with _configuring(settings):
-            self._transport = _Transport(_certificates(settings), _proxy(settings))
+        with _configuring():
+            self._transport = _Transport(*_network(settings), Backend())
             self._client = httpx.Client(transport=self._transport, **_options(settings))
 
     def send(self, request: Request) -> Response:
@@ -81,8 +92,8 @@ class AsyncHttp:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        with _configuring(settings):
-            self._new_pool = partial(_Pool, _certificates(settings), _proxy(settings), _options(settings))
+        with _configuring():
+            self._new_pool = partial(_Pool, *_network(settings), _options(settings))
             self._pools = [self._new_pool() for _ in range(_POOLS)]
         self._retired: set[_Pool] = set()
         self._turns = asyncio.Semaphore(_POOLS * _PER_POOL)
@@ -157,6 +168,81 @@ class _Pool:
         await self._transport.aclose()
 
 
+class FileHttp:
+    """Fetches files, each answer on a connection of its own; any number of threads may fetch.
+
+    What it sends has neither the token nor anything else of a client; and it keeps nothing, such as a cookie.
+    """
+
+    def __init__(self, proxy: str | None, verify: bool | ssl.SSLContext | Path, stop: Stop) -> None:
+        self._proxy = proxy
+        self._verify = verify
+        self._stop = stop
+
+    @contextmanager
+    def get(self, place: Place, headers: Mapping[str, str], timeout: float) -> Iterator[FileAnswer]:
+        """Ask for a file.
+
+        Args:
+            place: Which one.
+            headers: What to ask beside it.
+            timeout: Seconds that the whole exchange may take.
+
+        Raises:
+            TransportFailure: no usable answer came in time.
+            Refused: the host has an address that is not to be asked.
+            Stopped: the work was stopped meanwhile.
+            ConfigurationError: the proxy or the certificates cannot be used.
+        """
+        parts = urlsplit(place.url)
+        with _configuring():
+            proxy = _proxy(parts.scheme, parts.netloc, self._proxy)
+            certificates = self._certificates if parts.scheme == "https" else _unused_certificates()
+        if proxy and _is_loopback(place.origin.host) and not place.may_be_private:
+            raise Refused("it leads to localhost")  # every other name is looked up by the proxy
+        backend = EndableBackend(None if proxy or place.may_be_private else require_public)
+        transport = _Transport(certificates, proxy, backend)
+        reset, silent = deadline.set(monotonic() + timeout), _fetches_a_file.set(True)
+        try:
+            with self._stop.waking(backend.end):
+                try:
+                    response = transport.handle_request(_file_request(place.url, headers, timeout))
+                except Refused:
+                    raise
+                except Exception as error:
+                    raise _file_failure(error) from None
+                yield FileAnswer(response.status_code, dict(response.headers), _chunks(response))
+        finally:
+            transport.close()
+            backend.end()
+            _fetches_a_file.reset(silent)
+            deadline.reset(reset)
+
+    @cached_property
+    def _certificates(self) -> ssl.SSLContext:
+        return _certificates(self._verify)
+
+
+def _file_request(url: str, headers: Mapping[str, str], timeout: float) -> httpx.Request:
+    # A server that falls silent is given up long before the deadline, so that the rest can be asked for.
+    waits = {"connect": min(10.0, timeout / 2), "read": min(30.0, timeout / 4), "write": min(30.0, timeout / 4)}
+    own = {"Accept": "*/*", "Accept-Encoding": "identity", "Connection": "close", "User-Agent": _USER_AGENT}
+    return httpx.Request("GET", url, headers={**own, **headers}, extensions={"timeout": waits})
+
+
+def _chunks(response: httpx.Response) -> Iterator[bytes]:
+    assert isinstance(response.stream, httpx.SyncByteStream)
+    try:
+        yield from response.stream
+    except Exception as error:
+        raise _file_failure(error) from None
+
+
+def _file_failure(error: Exception) -> TransportFailure:
+    """In words without the query of any URL: an error about a header has that header in it."""
+    return TransportFailure(re.sub(r"\?\S*", "?…", _words(error)), sent=True)
+
+
 def _watch(once: Once) -> Callable[[str, dict[str, Any]], None]:
     """Tell `once` when a request is handed to a connection; what a proxy is asked before is no part of it."""
 
@@ -205,7 +291,7 @@ def _in_pieces(arguments: dict[str, Any]) -> dict[str, Any]:
 def _options(settings: Settings) -> dict[str, Any]:
     return {
         "auth": _Bearer(settings),
-        "headers": {"Accept": "application/json", "User-Agent": f"runcomfy-python/{__version__}", **settings.headers},
+        "headers": {"Accept": "application/json", "User-Agent": _USER_AGENT, **settings.headers},
         "follow_redirects": False,
         "trust_env": False,  # what the environment says of proxies and certificates was read for the transport
     }
@@ -232,8 +318,12 @@ def _failure(error: Exception, request: Request, once: Once, *, closed: bool) ->
         return error
     if closed and not once.sent:
         return ConfigurationError(_CLOSED)
-    text = str(error) or (f"no answer within {request.timeout:g} s" if isinstance(error, TimeoutError) else "")
-    return TransportFailure(f"{type(error).__name__}: {text}".removesuffix(": "), sent=once.sent)
+    late = f"no answer within {request.timeout:g} s" if isinstance(error, TimeoutError) else ""
+    return TransportFailure(_words(error, late), sent=once.sent)
+
+
+def _words(error: Exception, otherwise: str = "") -> str:
+    return f"{type(error).__name__}: {str(error) or otherwise}".removesuffix(": ")
 
 
 def _bare(error: ErrorT, handled: BaseException | None) -> ErrorT:
@@ -250,35 +340,41 @@ def _bare(error: ErrorT, handled: BaseException | None) -> ErrorT:
 
 
 @contextmanager
-def _configuring(settings: Settings) -> Iterator[None]:
+def _configuring() -> Iterator[None]:
     try:
-        _ = httpx.URL(settings.base_url).host  # fails where the host has no form that can be looked up
         yield
     except (OSError, ValueError, httpx.InvalidURL) as error:
         raise ConfigurationError(f"base_url, proxy or verify: {error}") from None  # its frames know a password
 
 
-def _certificates(settings: Settings) -> ssl.SSLContext:
+def _network(settings: Settings) -> tuple[ssl.SSLContext, httpx.Proxy | None]:
+    """What the connections to the API need."""
+    _ = httpx.URL(settings.base_url).host  # fails where the host has no form that can be looked up
+    parts = urlsplit(settings.origin)
+    is_http = parts.scheme == "http"
+    certificates = _unused_certificates() if is_http else _certificates(settings.verify)
+    return certificates, _proxy(parts.scheme, parts.netloc, settings.proxy)
+
+
+def _unused_certificates() -> ssl.SSLContext:
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # loading the bundle would take its time
+
+
+def _certificates(verify: bool | ssl.SSLContext | Path) -> ssl.SSLContext:
     """How to check certificates: the argument, then ``SSL_CERT_FILE`` and ``SSL_CERT_DIR``, then certifi's bundle."""
-    if settings.origin.startswith("http:"):
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used; loading the bundle would take its time
-    if not isinstance(settings.verify, Path):
-        return httpx.create_ssl_context(verify=settings.verify)
-    is_folder = settings.verify.is_dir()
-    return ssl.create_default_context(
-        cafile=None if is_folder else settings.verify, capath=settings.verify if is_folder else None
-    )
+    if not isinstance(verify, Path):
+        return httpx.create_ssl_context(verify=verify)
+    is_folder = verify.is_dir()
+    return ssl.create_default_context(cafile=None if is_folder else verify, capath=verify if is_folder else None)
 
 
-def _proxy(settings: Settings) -> httpx.Proxy | None:
+def _proxy(scheme: str, netloc: str, proxy: str | None) -> httpx.Proxy | None:
     """The proxy to use: the argument, then that of the environment, which cannot reach a sandbox on this machine."""
-    proxy = settings.proxy
     if proxy is None:
-        parts = urlsplit(settings.origin)
-        if _is_loopback(parts.hostname or "") or proxy_bypass(parts.netloc):
+        if _is_loopback(urlsplit(f"//{netloc}").hostname or "") or proxy_bypass(netloc):
             return None
         proxies = getproxies()
-        proxy = proxies.get(parts.scheme) or proxies.get("all")
+        proxy = proxies.get(scheme) or proxies.get("all")
     if not proxy:
         return None
     found = httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}")
@@ -297,13 +393,13 @@ def _is_loopback(host: str) -> bool:
 class _Transport(httpx.BaseTransport):
     """What httpx's own transport does, on connections that keep to the deadline of the exchange."""
 
-    def __init__(self, certificates: ssl.SSLContext, proxy: httpx.Proxy | None) -> None:
+    def __init__(self, certificates: ssl.SSLContext, proxy: httpx.Proxy | None, backend: Backend) -> None:
         options: dict[str, Any] = {
             "ssl_context": certificates,
             "max_connections": None,
             "max_keepalive_connections": 20,
             "keepalive_expiry": 5.0,
-            "network_backend": Backend(),
+            "network_backend": backend,
         }
         if proxy is None:
             self._pool = httpcore.ConnectionPool(**options)

@@ -7,7 +7,7 @@ A *flow* is a generator that holds the decisions of one operation. It yields wha
 stands once.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from time import time
 from typing import TypeVar
@@ -70,6 +70,18 @@ class Response:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FileAnswer:
+    """An HTTP answer whose body is still to come: as sent, so that it may be encoded. Header names are in lower case.
+
+    Taking the next chunk raises a `TransportFailure` where the body ends too early.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: Iterator[bytes]
 
 
 class TransportFailure(Exception):

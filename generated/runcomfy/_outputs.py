@@ -5,9 +5,11 @@ Nothing in a result can make reading it fail. No field is required, unknown fiel
 read as declared is None; the body as received is always in `Output.raw`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from math import isfinite
+from os import PathLike
+from pathlib import Path
 from typing import Any, Self
 
 from pydantic import (
@@ -19,7 +21,9 @@ from pydantic import (
     field_validator,
 )
 
-from ._answers import is_url, output_in
+from ._answers import is_request_id, is_url, output_in
+from ._source import Source
+from ._urls import media_urls
 
 # One picture may come as "image" or as a list "images" of one, whatever the model.
 _PAIRS = (("image", "images"), ("video", "videos"), ("audio", "audios"))
@@ -57,14 +61,80 @@ class Output(OutputObject):
     """The output of a model that succeeded."""
 
     _raw: dict[str, Any] = PrivateAttr(default_factory=dict)
+    _source: Source = PrivateAttr(default_factory=Source)
 
     @property
     def raw(self) -> dict[str, Any]:
         """The whole result body as received."""
         return self._raw
 
+    @property
+    def files(self) -> list[str]:
+        """The URLs of all files in the output, in the order of `raw`, each once."""
+        return media_urls(output_in(self._raw))
+
+    def save(
+        self,
+        folder: str | PathLike[str],
+        *,
+        overwrite: bool = False,
+        max_bytes: int = 2 * 1024**3,
+        timeout: float = 600.0,
+        allowed_hosts: Sequence[str] = (),
+        allow_http: bool = False,
+        decode: bool = False,
+        parallel: int = 4,
+    ) -> list[Path]:
+        """Fetch all `files` into a folder, which is made if need be. The token is never sent.
+
+        A file is named after the job and its position in `files`, with the suffix of what is in it:
+        ``8f14e45f-1.png``. One that is there already is kept as it is, so that a call that failed half-way can be
+        repeated.
+
+        Args:
+            folder: Where to.
+            overwrite: Whether files that are there already are fetched again, and replaced.
+            max_bytes: As for `download`, of each file.
+            timeout: As for `download`, of all files together.
+            allowed_hosts: As for `download`.
+            allow_http: As for `download`.
+            decode: As for `download`.
+            parallel: How many files are fetched at a time.
+
+        Returns:
+            The files, in the order of `files`.
+
+        Raises:
+            DownloadError: at least one file could not be fetched; all have been tried. The output stays as it is.
+            ConfigurationError: an option cannot be used; nothing was fetched.
+        """
+        from ._background import run
+        from ._downloads import Options, saving
+
+        options = Options(overwrite, max_bytes, timeout, allowed_hosts, allow_http, decode, parallel)
+        return run(saving(self.files, folder, self._source, options))
+
+    async def save_async(
+        self,
+        folder: str | PathLike[str],
+        *,
+        overwrite: bool = False,
+        max_bytes: int = 2 * 1024**3,
+        timeout: float = 600.0,
+        allowed_hosts: Sequence[str] = (),
+        allow_http: bool = False,
+        decode: bool = False,
+        parallel: int = 4,
+    ) -> list[Path]:
+        """Fetch all `files`, beside the event loop. As `save`; the cancellation of the task ends it at once."""
+        from ._background import run_async
+        from ._downloads import Options, saving
+
+        options = Options(overwrite, max_bytes, timeout, allowed_hosts, allow_http, decode, parallel)
+        return await run_async(saving(self.files, folder, self._source, options))
+
     @classmethod
-    def _from_result(cls, body: dict[str, Any]) -> Self:
+    def _from_result(cls, body: dict[str, Any], source: Source | None = None) -> Self:
         fields = _fields(output_in(body))
         for pair in _PAIRS:
             for absent, present in (pair, pair[::-1]):
@@ -72,6 +142,8 @@ class Output(OutputObject):
                     fields[absent] = fields[present]
         output = cls.model_validate(fields)
         output._raw = body
+        request_id = body.get("request_id")
+        output._source = source or Source(request_id=request_id if is_request_id(request_id) else None)
         return output
 
 

@@ -110,15 +110,15 @@ def resolve(
         raise ConfigurationError(f"max_request_bytes: {max_request_bytes!r} is no number of bytes above zero")
     return Settings(
         token=_token(token),
-        origin=_origin(base_url),
+        origin=read_origin(base_url),
         timeout=positive("timeout", timeout),
         wait_timeout=positive("wait_timeout", wait_timeout),
         poll_interval=poll_interval,
         cancel_on_interrupt=cancel_on_interrupt,
         max_request_bytes=max_request_bytes,
         headers=extra,
-        proxy=_proxy(proxy),
-        verify=verify if isinstance(verify, bool | ssl.SSLContext) else _bundle(verify),
+        proxy=read_proxy(proxy),
+        verify=read_verify(verify),
     )
 
 
@@ -133,7 +133,8 @@ def _is_header_value(value: object) -> bool:
     return isinstance(value, str) and value.isascii() and value.isprintable() and value == value.strip()
 
 
-def _proxy(url: str | None) -> str | None:
+def read_proxy(url: str | None) -> str | None:
+    """The URL of a proxy; None for that of the environment."""
     if url is None:
         return None
     try:
@@ -146,13 +147,16 @@ def _proxy(url: str | None) -> str | None:
     return url
 
 
-def _bundle(path: str | os.PathLike[str]) -> Path:
+def read_verify(verify: bool | ssl.SSLContext | str | os.PathLike[str]) -> bool | ssl.SSLContext | Path:
+    """How to check certificates; a path has to be that of something."""
+    if isinstance(verify, bool | ssl.SSLContext):
+        return verify
     try:
-        bundle = Path(path)
+        bundle = Path(verify)
     except TypeError:
-        raise ConfigurationError(f"verify: {path!r} is neither a bool, an SSL context nor a path") from None
-    if path == "" or not bundle.exists():
-        raise ConfigurationError(f"verify: there is no file or folder {os.fspath(path)!r}")
+        raise ConfigurationError(f"verify: {verify!r} is neither a bool, an SSL context nor a path") from None
+    if verify == "" or not bundle.exists():
+        raise ConfigurationError(f"verify: there is no file or folder {os.fspath(verify)!r}")
     return bundle
 
 
@@ -200,7 +204,8 @@ def _saved_token(path: Path) -> Token | None:
     return Token(value) if isinstance(value, str) else None
 
 
-def _origin(argument: str | None) -> str:
+def read_origin(argument: str | None) -> str:
+    """The base URL less ``/v1``: the argument, then the environment, then production."""
     source = "base_url" if argument is not None else BASE_URL_VARIABLE
     url = argument if argument is not None else os.environ.get(BASE_URL_VARIABLE, "").strip() or PRODUCTION
     if not isinstance(url, str):

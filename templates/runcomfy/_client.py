@@ -236,7 +236,7 @@ class Job(JobBase[OutT]):
         """
         with self._guarded(cancel_on_interrupt):
             wait = self._wait(timeout, on_update)
-            return self._output._from_result(self._client._drive(wait.outcome(on_update)))
+            return self._output._from_result(self._client._drive(wait.outcome(on_update)), self._source)
 
     def cancel(self) -> bool:
         """Cancel the job, which works only while it is in the queue.

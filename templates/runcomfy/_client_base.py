@@ -14,6 +14,7 @@ from ._outputs import MediaOutput, Output
 from ._pace import Durations
 from ._requests import JobFlows
 from ._settings import Token, positive, resolve
+from ._source import Source
 from ._wait import Wait
 
 
@@ -152,6 +153,11 @@ class JobBase(Generic[OutT]):
         self._output: type[OutT] = output
         self._client = client
         self._flows = JobFlows(request_id, model_id, client._settings.timeout)
+
+    @property
+    def _source(self) -> Source:
+        settings = self._client._settings
+        return Source(settings.origin, settings.proxy, settings.verify, self.id, self.model_id)
 
     def _wait(self, timeout: float | None, on_update: object = None, *, at_once: bool = False) -> Wait:
         client: ClientBase = self._client

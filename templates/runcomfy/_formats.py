@@ -68,6 +68,11 @@ _SUFFIXES = {
     "application/zip": ".zip",
     "text/plain": ".txt",
 }
+MEDIA_SUFFIXES = frozenset(
+    suffix for media_type, suffix in _SUFFIXES.items() if not media_type.startswith(("application/", "text/"))
+)
+"""The suffixes that files of media have."""
+
 _BEGINNINGS = (
     (b"\x89PNG\r\n\x1a\n", _PNG),
     (b"\xff\xd8\xff", _JPEG),
