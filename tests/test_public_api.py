@@ -11,8 +11,9 @@ NAMES = """
 APIConnectionError APIStatusError AsyncClient AsyncJob AuthenticationError BadRequestError Client ConfigurationError
 DownloadError DownloadFailure InputProblem InputValidationError InsufficientBalanceError InternalServerError Job
 JobCancelledError JobFailedError Media MediaInput MediaOutput MediaRule ModelInfo NotFoundError Output
-PermissionDeniedError RateLimitError ResponseMismatchError RunComfyError Status SubmissionOutcomeUnknown UnprocessableEntityError
-WaitTimeoutError __version__ download download_async media_fields
+PermissionDeniedError RateLimitError ReproductionWarning ResponseMismatchError RunComfyError Status
+SubmissionOutcomeUnknown UnprocessableEntityError WaitTimeoutError __version__ download download_async media_fields
+reproduce
 """.split()
 
 

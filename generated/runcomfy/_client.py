@@ -14,6 +14,8 @@ from ._http_types import Flow
 from ._inputs import Input, OutT
 from ._models import Models
 from ._outputs import MediaOutput
+from ._progress import shown
+from ._source import Sent
 from ._status import Status
 from ._submit import Attempt, interrupted, submit
 from ._wait import Wait
@@ -61,6 +63,7 @@ class Client(ClientBase):
         *,
         timeout: float | None = None,
         on_update: Callable[[Status], object] | None = None,
+        progress: bool = False,
         cancel_on_interrupt: bool | None = None,
     ) -> OutT: ...
     @overload
@@ -72,6 +75,7 @@ class Client(ClientBase):
         *,
         timeout: float | None = None,
         on_update: Callable[[Status], object] | None = None,
+        progress: bool = False,
         cancel_on_interrupt: bool | None = None,
     ) -> MediaOutput: ...
     def run(
@@ -82,6 +86,7 @@ class Client(ClientBase):
         *,
         timeout: float | None = None,
         on_update: Callable[[Status], object] | None = None,
+        progress: bool = False,
         cancel_on_interrupt: bool | None = None,
     ) -> Any:
         """Submit a job, wait for it, and return its output.
@@ -91,16 +96,17 @@ class Client(ClientBase):
             arguments: As for `submit`.
             timeout: As for `Job.result`.
             on_update: As for `Job.result`.
+            progress: As for `Job.result`.
             cancel_on_interrupt: As for `Job.result`, and for Ctrl-C during the submit.
 
         Raises:
             RunComfyError: whatever `submit` and `Job.result` raise.
         """
-        self._wait_seconds(timeout, on_update)
+        self._wait_seconds(timeout, on_update, progress)
         return self._submitted(
             submission(request, arguments),
             cancel_on_interrupt,
-            lambda job: job.result(timeout, on_update, cancel_on_interrupt=cancel_on_interrupt),
+            lambda job: job.result(timeout, on_update, progress=progress, cancel_on_interrupt=cancel_on_interrupt),
         )
 
     @overload
@@ -144,7 +150,9 @@ class Client(ClientBase):
         timeout, attempt = self._settings.timeout, Attempt(submission.model_id, body.content)
         work = Shielded(lambda: self._drive(submit(attempt, timeout)))
         try:
-            return use(Job(self, work.result(), submission.output, submission.model_id, monotonic()))
+            accepted, accepted_at = work.result(), monotonic()
+            sent = Sent(body.record, attempt.once.sent_at)
+            return use(Job(self, accepted, submission.output, submission.model_id, accepted_at, sent))
         except RunComfyError:
             raise
         except BaseException as interruption:
@@ -217,6 +225,7 @@ class Job(JobBase[OutT]):
         timeout: float | None = None,
         on_update: Callable[[Status], object] | None = None,
         *,
+        progress: bool = False,
         cancel_on_interrupt: bool | None = None,
     ) -> OutT:
         """Wait for the job to end and return its output. May be called again.
@@ -224,6 +233,9 @@ class Job(JobBase[OutT]):
         Args:
             timeout: Seconds until the wait ends with an error; the client's `wait_timeout` without one.
             on_update: Called with the status now and whenever it changes.
+            progress: Whether to show the wait on stderr: on a terminal as a line with the state and the elapsed
+                seconds, which needs the extra ``cli``; elsewhere as a line for each change. A last line says how it
+                ended.
             cancel_on_interrupt: Whether Ctrl-C cancels the job; as the client was told without it. Where it is not
                 cancelled it goes on, and the exception's note and the log say its id.
 
@@ -233,11 +245,14 @@ class Job(JobBase[OutT]):
             WaitTimeoutError: the deadline passed; the job goes on, and ``error.job.result()`` resumes the wait.
             APIStatusError: the API refused to tell.
             ResponseMismatchError: the API answered about another request or model.
-            ConfigurationError: the client is closed, or `timeout` is no number of seconds above zero.
+            ConfigurationError: the client is closed, `timeout` is no number of seconds above zero, or `progress` is no
+                bool, or needs rich, which is not installed.
         """
         with self._guarded(cancel_on_interrupt):
-            wait = self._wait(timeout, on_update)
-            return self._output._from_result(self._client._drive(wait.outcome(on_update)), self._source)
+            wait = self._wait(timeout, on_update, progress)
+            with shown(progress, self.id, self.model_id, on_update) as tell:
+                body = self._client._drive(wait.outcome(tell))
+            return self._output._from_result(body, self._source)
 
     def cancel(self) -> bool:
         """Cancel the job, which works only while it is in the queue.

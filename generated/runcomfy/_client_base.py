@@ -3,10 +3,11 @@
 
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from inspect import iscoroutinefunction
 from typing import Any, Generic, NamedTuple, NoReturn
 
+from . import _progress
 from ._answers import is_request_id
 from ._body import Draft
 from ._errors import InputProblem, InputValidationError
@@ -15,7 +16,7 @@ from ._outputs import MediaOutput, Output
 from ._pace import Durations
 from ._requests import JobFlows
 from ._settings import Token, positive, resolve
-from ._source import Source
+from ._source import Sent, Source
 from ._wait import Wait
 
 
@@ -102,9 +103,10 @@ class ClientBase:
         self._durations = Durations()
         self._connections: dict[Any, Any] = {}  # by process, or by event loop
 
-    def _wait_seconds(self, timeout: float | None, on_update: object) -> float:
+    def _wait_seconds(self, timeout: float | None, on_update: object, progress: object) -> float:
         """How long to wait; what cannot be waited with is refused, for which a call asks before anything is paid."""
         self._require_plain("on_update", on_update)
+        _progress.check(progress)
         return self._settings.wait_timeout if timeout is None else positive("timeout", timeout)
 
     @staticmethod
@@ -143,6 +145,7 @@ class JobBase(Generic[OutT]):
         output: type[OutT],
         model_id: str | None = None,
         accepted_at: float | None = None,
+        sent: Sent | None = None,
     ) -> None:
         if not is_request_id(request_id):
             raise InputValidationError("a job", [InputProblem("request_id", f"{request_id!r} is no request id")])
@@ -151,6 +154,7 @@ class JobBase(Generic[OutT]):
         self.id = request_id
         self.model_id = model_id
         self._accepted_at = accepted_at
+        self._sent = sent
         self._output: type[OutT] = output
         self._client = client
         self._flows = JobFlows(request_id, model_id, client._settings.timeout)
@@ -158,17 +162,32 @@ class JobBase(Generic[OutT]):
     @property
     def _source(self) -> Source:
         settings = self._client._settings
-        return Source(settings.origin, settings.proxy, settings.verify, self.id, self.model_id)
+        return Source(settings.origin, settings.proxy, settings.verify, self.id, self.model_id, self._sent)
 
-    def _wait(self, timeout: float | None, on_update: object = None, *, at_once: bool = False) -> Wait:
+    def _wait(
+        self, timeout: float | None, on_update: object = None, progress: object = False, *, at_once: bool = False
+    ) -> Wait:
         client: ClientBase = self._client
-        seconds, interval = client._wait_seconds(timeout, on_update), client._settings.poll_interval
-        at_once = at_once or on_update is not None
+        seconds, interval = client._wait_seconds(timeout, on_update, progress), client._settings.poll_interval
+        at_once = at_once or on_update is not None or progress is True
         return Wait(self._flows, self, seconds, interval, self._accepted_at, client._durations, at_once=at_once)
 
     def __repr__(self) -> str:
         model = f", model_id={self.model_id!r}" if self.model_id else ""
         return f"{type(self).__name__}(id={self.id!r}{model})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: what this process has last seen of the job. Nothing is asked of the API."""
+        from ._display import job_html
+
+        return job_html(type(self).__name__, self.id, self.model_id, self._flows.last)
+
+    def _repr_mimebundle_(
+        self, include: Container[str] | None = None, exclude: Container[str] | None = None
+    ) -> dict[str, str]:
+        from ._display import bundle
+
+        return bundle(repr(self), self._repr_html_(), include, exclude)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(f"{type(self).__name__} cannot be pickled; keep its id and call client.job(id, …)")

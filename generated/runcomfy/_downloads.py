@@ -4,21 +4,25 @@
 import os
 import ssl
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import _settings
+from ._answers import output_in
 from ._background import Stop, in_parallel, run, run_async
 from ._download_rules import Rules, host_pattern, origin_of, without_secrets
 from ._errors import ConfigurationError, DownloadError, DownloadFailure
 from ._fetch import Failed, Limits, Transfer
-from ._file_names import existing, stem_of_job, stem_of_url, suffix_for
+from ._file_names import existing, sidecar_of, stem_of_job, stem_of_url, suffix_for
 from ._pace import Deadline
 from ._part_file import PartFile
+from ._provenance import Provenance
 from ._source import Source
+from ._urls import media_urls
 
 if TYPE_CHECKING:
     from ._http import FileHttp
@@ -53,7 +57,7 @@ def download(
             named after the URL, with the suffix of what is in it.
         overwrite: Whether a file that is there already is replaced.
         max_bytes: How many bytes a file may have.
-        timeout: Seconds that the whole call may take. A server that sends nothing for a quarter of it, or for 30
+        timeout: Seconds that the whole call may take. A server that sends nothing for a quarter of it, or for 60
             seconds, is asked again for the rest.
         allowed_hosts: Further hosts to fetch from, as ``"cdn.example.com"`` or ``"*.example.com"``. They may be on this
             machine or in its network.
@@ -95,13 +99,14 @@ async def download_async(
     return (await run_async(lambda stop: _Call(source, options, stop).all_of([_one(url, target)])))[0]
 
 
-def saving(urls: list[str], folder: StrPath, source: Source, options: "Options") -> Callable[[Stop], list[Path]]:
-    """The work of saving the files of an output, as `Output.save` says."""
+def saving(body: dict[str, Any], folder: StrPath, source: Source, options: "Options") -> Callable[[Stop], list[Path]]:
+    """The work of saving the files that a result body names, as `Output.save` says."""
     wanted = [
         _Wanted(url, Path(folder), stem_of_job(source.request_id, position, url), keeps=True)
-        for position, url in enumerate(urls, 1)
+        for position, url in enumerate(media_urls(output_in(body)), 1)
     ]
-    return lambda stop: _Call(source, options, stop).all_of(wanted)
+    provenance = Provenance(body, source) if options.sidecar else None
+    return lambda stop: _Call(source, options, stop, provenance).all_of(wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +120,7 @@ class Options:
     allow_http: bool
     decode: bool
     parallel: int = 1
+    sidecar: bool = False
 
     def __post_init__(self) -> None:
         _settings.positive("timeout", self.timeout)
@@ -165,13 +171,14 @@ def _one(url: str, target: StrPath) -> _Wanted:
 class _Call:
     """One call: some files, some of them at a time."""
 
-    def __init__(self, source: Source, options: Options, stop: Stop) -> None:
+    def __init__(self, source: Source, options: Options, stop: Stop, provenance: Provenance | None = None) -> None:
         patterns = tuple(filter(None, map(host_pattern, options.allowed_hosts)))
         rules = Rules(origin_of(_settings.read_origin(source.origin)), patterns, options.allow_http)
         deadline = Deadline(_settings.positive("timeout", options.timeout))
         self._limits = Limits(rules, deadline, options.max_bytes, stop)
         self._source = source
         self._options = options
+        self._provenance = provenance
 
     def all_of(self, wanted: list[_Wanted]) -> list[Path]:
         from ._http import FileHttp  # only what talks to the network pays for loading httpx
@@ -192,7 +199,12 @@ class _Call:
         part = PartFile(wanted.folder)
         transfer = Transfer(wanted.url, part, self._limits)
         try:
-            return self._kept(wanted) or self._made(http, wanted, transfer, part)
+            if kept := self._kept(wanted):
+                self._describe(kept, wanted, overwrite=False)
+                return kept
+            made = self._made(http, wanted, transfer, part)
+            self._describe(made, wanted, overwrite=True)
+            return made
         except Failed as failed:
             reason = str(failed)
         except OSError as error:
@@ -227,6 +239,19 @@ class _Call:
             if not (wanted.keeps and part.equals(target)):
                 raise _taken(target) from None
         return target
+
+    def _describe(self, file: Path, wanted: _Wanted, *, overwrite: bool) -> None:
+        """Write the sidecar of a file, where that is wished."""
+        if self._provenance is None:
+            return
+        part = PartFile(file.parent)
+        try:
+            part.write(self._provenance.sidecar(file, wanted.url))
+            part.close()
+            with suppress(FileExistsError):
+                part.publish(sidecar_of(file), overwrite=overwrite)
+        finally:
+            part.discard()
 
     def _require_decodable(self, path: Path) -> None:
         from ._probe import Unreadable, decode

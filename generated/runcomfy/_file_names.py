@@ -62,6 +62,11 @@ def own_suffix(url: str) -> str | None:
     return _suffix(unquote(_without_query(url).rpartition("/")[2])) if url[:5].lower() != "data:" else None
 
 
+def sidecar_of(file: Path) -> Path:
+    """Where it is told what a file came from: ``cat.png.json`` for ``cat.png``."""
+    return file.with_name(f"{file.name}.json")
+
+
 def existing(folder: Path, stem: str, url: str) -> Path | None:
     """The whole file that an earlier call has left under a stem, whatever media it is; no notes of others beside it."""
     suffixes = MEDIA_SUFFIXES | {".bin", own_suffix(url) or ".bin"}

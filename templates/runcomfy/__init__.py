@@ -41,6 +41,7 @@ __all__ = [
     "Output",
     "PermissionDeniedError",
     "RateLimitError",
+    "ReproductionWarning",
     "ResponseMismatchError",
     "RunComfyError",
     "Status",
@@ -51,6 +52,7 @@ __all__ = [
     "download",
     "download_async",
     "media_fields",
+    "reproduce",
 ]
 
 if TYPE_CHECKING:
@@ -88,6 +90,8 @@ if TYPE_CHECKING:
     from ._model_info import ModelInfo as ModelInfo
     from ._outputs import MediaOutput as MediaOutput
     from ._outputs import Output as Output
+    from ._provenance import ReproductionWarning as ReproductionWarning
+    from ._provenance import reproduce as reproduce
     from ._status import Status as Status
 
 _MODULES = {
@@ -101,10 +105,12 @@ _MODULES = {
     "MediaRule": "._media_rules",
     "ModelInfo": "._model_info",
     "Output": "._outputs",
+    "ReproductionWarning": "._provenance",
     "Status": "._status",
     "download": "._downloads",
     "download_async": "._downloads",
     "media_fields": "._media",
+    "reproduce": "._provenance",
 }
 
 

@@ -124,7 +124,7 @@ class Answer:
         """In a few words: ``"HTTP 400, code 400001: no such model"``."""
         text = f"HTTP {self.http_status}" + (f", code {self.code}" if self.code is not None else "")
         if self.message:
-            return f"{text}: {_shortened(self.message, 500)}"
+            return f"{text}: {shortened(self.message, 500)}"
         return text if self.code is not None else f"{text}: {_excerpt(self.body)}"
 
 
@@ -209,7 +209,7 @@ def _words(error: object) -> str | None:
         return error
     message = _message(error) if isinstance(error, dict) else None
     try:
-        return _shortened(message or json.dumps(error, ensure_ascii=False), 2000)
+        return shortened(message or json.dumps(error, ensure_ascii=False), 2000)
     except RecursionError:
         return None
 
@@ -225,8 +225,9 @@ def _message(body: dict[str, Any]) -> str | None:
 
 
 def _excerpt(body: bytes) -> str:
-    return _shortened(" ".join(body[:1200].decode("utf-8", errors="replace").split()), 300) or "an empty body"
+    return shortened(" ".join(body[:1200].decode("utf-8", errors="replace").split()), 300) or "an empty body"
 
 
-def _shortened(text: str, length: int) -> str:
+def shortened(text: str, length: int) -> str:
+    """A text of at most so many characters, with a sign where it was cut."""
     return text if len(text) <= length else f"{text[: length - 1]}…"

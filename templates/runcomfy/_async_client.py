@@ -13,6 +13,8 @@ from ._http_types import Flow
 from ._inputs import Input, OutT
 from ._models import AsyncModels
 from ._outputs import MediaOutput
+from ._progress import shown
+from ._source import Sent
 from ._status import Status
 from ._submit import Attempt, interrupted, submit
 from ._wait import Wait
@@ -48,6 +50,7 @@ class AsyncClient(ClientBase):
         *,
         timeout: float | None = None,
         on_update: Callable[[Status], object] | None = None,
+        progress: bool = False,
         cancel_on_interrupt: bool | None = None,
     ) -> OutT: ...
     @overload
@@ -59,6 +62,7 @@ class AsyncClient(ClientBase):
         *,
         timeout: float | None = None,
         on_update: Callable[[Status], object] | None = None,
+        progress: bool = False,
         cancel_on_interrupt: bool | None = None,
     ) -> MediaOutput: ...
     async def run(
@@ -69,12 +73,13 @@ class AsyncClient(ClientBase):
         *,
         timeout: float | None = None,
         on_update: Callable[[Status], object] | None = None,
+        progress: bool = False,
         cancel_on_interrupt: bool | None = None,
     ) -> Any:
         """Submit a job, wait for it, and return its output. As `Client.run`."""
-        self._wait_seconds(timeout, on_update)
+        self._wait_seconds(timeout, on_update, progress)
         job = await self._submitted(submission(request, arguments), cancel_on_interrupt)
-        return await job.result(timeout, on_update, cancel_on_interrupt=cancel_on_interrupt)
+        return await job.result(timeout, on_update, progress=progress, cancel_on_interrupt=cancel_on_interrupt)
 
     @overload
     def job(self, request_id: str, /) -> "AsyncJob[MediaOutput]": ...
@@ -116,7 +121,8 @@ class AsyncClient(ClientBase):
             with undisturbed(), suppress(asyncio.CancelledError):  # the first one is raised
                 await self._drive(interrupted(interruption, attempt, known, work.error, timeout, cancel=cancel))
             raise
-        return AsyncJob(self, request_id, submission.output, submission.model_id, monotonic())
+        sent = Sent(body.record, attempt.once.sent_at)
+        return AsyncJob(self, request_id, submission.output, submission.model_id, monotonic(), sent)
 
     async def _drive(self, flow: Flow[T]) -> T:
         return await drive_async(flow, lambda request: self._connected().send(request))
@@ -167,6 +173,7 @@ class AsyncJob(JobBase[OutT]):
         timeout: float | None = None,
         on_update: Callable[[Status], object] | None = None,
         *,
+        progress: bool = False,
         cancel_on_interrupt: bool | None = None,
     ) -> OutT:
         """Wait for the job to end and return its output.
@@ -174,8 +181,10 @@ class AsyncJob(JobBase[OutT]):
         As `Job.result`; `on_update` is a plain function, and an interruption is the cancellation of this task.
         """
         async with self._guarded(cancel_on_interrupt):
-            wait = self._wait(timeout, on_update)
-            return self._output._from_result(await self._client._drive(wait.outcome(on_update)), self._source)
+            wait = self._wait(timeout, on_update, progress)
+            with shown(progress, self.id, self.model_id, on_update) as tell:
+                body = await self._client._drive(wait.outcome(tell))
+            return self._output._from_result(body, self._source)
 
     async def cancel(self) -> bool:
         """Cancel the job, which works only while it is in the queue. As `Job.cancel`."""

@@ -16,6 +16,9 @@ from ._formats import MediaKind
 from ._local_media import Source, Unusable
 from ._media import each_media
 
+FILE = "$file"
+"""The key of the object that stands for a local file in the record of a request."""
+
 
 class Body(NamedTuple):
     """A request body."""
@@ -83,7 +86,7 @@ class Draft:
             with self._naming(file.field):
                 facts = _local_media.write_data_uri(file.source, file.kind, size, content)
             content.write(b'"')
-            record.write(before + json.dumps(facts._asdict()).encode())
+            record.write(before + json.dumps({FILE: facts._asdict()}).encode())
         content.write(rest)
         record.write(rest)
         return Body(content.getvalue(), record.getvalue())

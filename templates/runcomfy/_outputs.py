@@ -4,7 +4,7 @@ Nothing in a result can make reading it fail. No field is required, unknown fiel
 read as declared is None; the body as received is always in `Output.raw`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import suppress
 from math import isfinite
 from os import PathLike
@@ -22,15 +22,10 @@ from pydantic import (
 
 from ._answers import is_request_id, is_url, output_in
 from ._source import Source
-from ._urls import media_urls
+from ._urls import kind_of_url, media_urls
 
 # One picture may come as "image" or as a list "images" of one, whatever the model.
 _PAIRS = (("image", "images"), ("video", "videos"), ("audio", "audios"))
-_SUFFIXES = {
-    **dict.fromkeys(("png", "jpg", "jpeg", "webp", "gif", "avif", "bmp", "tif", "tiff"), "image"),
-    **dict.fromkeys(("mp4", "webm", "mov", "mkv", "m4v"), "video"),
-    **dict.fromkeys(("mp3", "wav", "ogg", "opus", "flac", "m4a", "aac"), "audio"),
-}
 
 
 class OutputObject(BaseModel):
@@ -83,6 +78,7 @@ class Output(OutputObject):
         allow_http: bool = False,
         decode: bool = False,
         parallel: int = 4,
+        sidecar: bool = False,
     ) -> list[Path]:
         """Fetch all `files` into a folder, which is made if need be. The token is never sent.
 
@@ -99,6 +95,9 @@ class Output(OutputObject):
             allow_http: As for `download`.
             decode: As for `download`.
             parallel: How many files are fetched at a time.
+            sidecar: Whether to write beside each file, as ``8f14e45f-1.png.json``, how it was made: the model, its
+                schema, the input as it was sent (of a local file the hash), the job, its cost if the API told it, the
+                times, and the SHA-256 of the file. `runcomfy.reproduce` reads it.
 
         Returns:
             The files, in the order of `files`.
@@ -110,8 +109,8 @@ class Output(OutputObject):
         from ._background import run
         from ._downloads import Options, saving
 
-        options = Options(overwrite, max_bytes, timeout, allowed_hosts, allow_http, decode, parallel)
-        return run(saving(self.files, folder, self._source, options))
+        options = Options(overwrite, max_bytes, timeout, allowed_hosts, allow_http, decode, parallel, sidecar)
+        return run(saving(self._raw, folder, self._source, options))
 
     async def save_async(
         self,
@@ -124,13 +123,27 @@ class Output(OutputObject):
         allow_http: bool = False,
         decode: bool = False,
         parallel: int = 4,
+        sidecar: bool = False,
     ) -> list[Path]:
         """Fetch all `files`, beside the event loop. As `save`; the cancellation of the task ends it at once."""
         from ._background import run_async
         from ._downloads import Options, saving
 
-        options = Options(overwrite, max_bytes, timeout, allowed_hosts, allow_http, decode, parallel)
-        return await run_async(saving(self.files, folder, self._source, options))
+        options = Options(overwrite, max_bytes, timeout, allowed_hosts, allow_http, decode, parallel, sidecar)
+        return await run_async(saving(self._raw, folder, self._source, options))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the pictures and players of the `files`, and what else is in the output."""
+        from ._display import output_html
+
+        return output_html(type(self).__name__, output_in(self._raw))
+
+    def _repr_mimebundle_(
+        self, include: Container[str] | None = None, exclude: Container[str] | None = None
+    ) -> dict[str, str]:
+        from ._display import bundle
+
+        return bundle(repr(self), self._repr_html_(), include, exclude)
 
     @classmethod
     def _from_result(cls, body: dict[str, Any], source: Source | None = None) -> Self:
@@ -154,13 +167,9 @@ def _fields(received: Any) -> dict[str, Any]:
         return {}
     media: dict[str, Any] = {}
     for url in map(_url, received if isinstance(received, list) else [received]):
-        if isinstance(url, str) and (kind := _SUFFIXES.get(_suffix(url))):
+        if isinstance(url, str) and (kind := kind_of_url(url)):
             media.setdefault(f"{kind}s", []).append(url)
     return {"output": received, **media}
-
-
-def _suffix(url: str) -> str:
-    return url.partition("?")[0].partition("#")[0].rpartition("/")[2].rpartition(".")[2].lower()
 
 
 def _forms(value: Any) -> Iterator[Any]:

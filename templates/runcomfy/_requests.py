@@ -25,11 +25,14 @@ class JobFlows:
         self.request_id = request_id
         self.model_id = model_id
         self.timeout = timeout
+        self.last: Status | None = None
+        """The last status that was read, in this process."""
         self._path = f"requests/{quote(request_id, safe='')}"
 
     def status(self) -> Flow[Status]:
         """Read the status; failed reads are repeated for at most one request timeout."""
-        return status_from((yield from self.read("status", Deadline(self.timeout))).fields)
+        self.last = status_from((yield from self.read("status", Deadline(self.timeout))).fields)
+        return self.last
 
     def cancel(self, seconds: float = inf) -> Flow[bool]:
         """Ask to cancel, and return whether the job is cancelled. Safe to repeat, so it is repeated like a read."""

@@ -3,7 +3,16 @@
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+
+class Sent(NamedTuple):
+    """A submit, as it was sent."""
+
+    record: bytes
+    """Its body, with facts in the place of each local file."""
+    at: float
+    """When its first byte was sent, in seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +28,8 @@ class Source:
     verify: bool | ssl.SSLContext | Path = field(default=True, compare=False)
     request_id: str | None = field(default=None, compare=False)
     model_id: str | None = field(default=None, compare=False)
+    sent: Sent | None = field(default=None, compare=False, repr=False)
+    """None for a job that was resumed by its id."""
 
     def __deepcopy__(self, memo: object) -> "Source":
         return self
@@ -26,4 +37,4 @@ class Source:
     def __reduce__(self) -> tuple[Any, ...]:
         proxy = None if self.proxy is None or "@" in self.proxy else self.proxy  # before it may stand a password
         verify = True if isinstance(self.verify, ssl.SSLContext) else self.verify
-        return Source, (self.origin, proxy, verify, self.request_id, self.model_id)
+        return Source, (self.origin, proxy, verify, self.request_id, self.model_id, self.sent)

@@ -57,7 +57,7 @@ class Wait:
         while self._seen is None or not self._seen.done:
             yield from self._pause()
             answer = yield from self._read("status", self._deadline)
-            status = status_from(answer.fields)
+            status = self._job.last = status_from(answer.fields)
             self._pace.saw(monotonic(), done=status.done)
             if status != self._seen:
                 self._seen = status
@@ -144,6 +144,7 @@ class Wait:
         return error
 
     def _unsuccessful(self, end: End | None, body: dict[str, Any]) -> JobFailedError | JobCancelledError:
+        self._job.last = Status(end or "failed", raw=body)
         request_id, model_id = self._job.request_id, self._job.model_id
         if end == "cancelled":
             return JobCancelledError(
