@@ -110,10 +110,14 @@ class Terminal:
         os.close(self._theirs)
         return self
 
-    def until(self, text: str) -> None:
-        """Read on until a text is to be seen."""
-        while not any(text in line for line in self.screen.lines):
-            assert self._read(), f"{text!r} was never shown, but {self.screen.lines[-30:]}"
+    def until(self, text: str | re.Pattern[str]) -> re.Match[str]:
+        """Read on until a line shows a text or matches a pattern."""
+        pattern = re.compile(re.escape(text)) if isinstance(text, str) else text
+        while True:
+            for line in self.screen.lines:
+                if found := pattern.search(line):
+                    return found
+            assert self._read(), f"{pattern.pattern!r} was never shown, but {self.screen.lines[-30:]}"
 
     def enter(self) -> None:
         """Give a line to the program's stdin."""

@@ -33,6 +33,8 @@ from runcomfy.sandbox import Fault, Sandbox
 
 REQUEST = edit.Input(prompt="p", image_url="https://example.com/input.png")
 PICTURE = picture()
+GIF = b"GIF89a" + bytes(7) + b";"
+MP3 = b"ID3\x04" + bytes(20)
 OTHER = picture()
 HEADERS = {"host", "accept", "accept-encoding", "connection", "user-agent"}
 SIGNED = "X-Signature=0123456789abcdef"
@@ -190,8 +192,8 @@ def test_files_are_saved_in_the_order_of_the_output_and_sent_no_secret(
 ) -> None:
     urls = [
         server.put("/1", whole(PICTURE, Set_Cookie="session=1")),
-        server.put("/2.png?sig=1", whole(b"GIF89a...", Set_Cookie="session=2")),
-        server.put("/3", whole(b"ID3...", "audio/mpeg")),
+        server.put("/2.png?sig=1", whole(GIF, Set_Cookie="session=2")),
+        server.put("/3", whole(MP3, "audio/mpeg")),
     ]
     output = output_of({"images": urls}, headers={"X-Secret": "of-the-client"})
     job = sandbox.accepted[0].id
@@ -199,7 +201,7 @@ def test_files_are_saved_in_the_order_of_the_output_and_sent_no_secret(
     files = save(output, tmp_path, parallel=1, **LOCAL)
 
     assert files == [tmp_path / f"{job}-1.png", tmp_path / f"{job}-2.gif", tmp_path / f"{job}-3.mp3"]
-    assert [file.read_bytes() for file in files] == [PICTURE, b"GIF89a...", b"ID3..."]
+    assert [file.read_bytes() for file in files] == [PICTURE, GIF, MP3]
     assert [asked.path for asked in server.asked] == ["/1", "/2.png?sig=1", "/3"]
     for asked in server.asked:
         assert set(asked.headers) == HEADERS
@@ -457,8 +459,8 @@ def test_certificates_are_checked_as_the_client_does(
 @pytest.mark.parametrize(
     ("url", "name", "content"),
     [
-        ("data:image/png;base64,iVBORw0KGgo=", "r1-1.png", b"\x89PNG\r\n\x1a\n"),
-        ("DATA:image/webp;charset=x;BASE64,iVBORw0KGgo", "r1-1.png", b"\x89PNG\r\n\x1a\n"),
+        ("data:image/png;base64,SUkqAA==", "r1-1.tiff", b"II*\0"),
+        ("DATA:image/webp;charset=x;BASE64,SUkqAA", "r1-1.tiff", b"II*\0"),
         ("data:text/plain,a%20b?c#d", "r1-1.txt", b"a b?c#d"),
         ("data:,x", "r1-1.bin", b"x"),
         ("data:audio/mpeg;base64,AAAA%3D%3D%3D%3D"[:-12], "r1-1.mp3", b"\0\0\0"),

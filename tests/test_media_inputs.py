@@ -4,9 +4,12 @@ import asyncio
 import json
 import os
 import pickle
+import re
+import struct
 import subprocess
 import sys
 from base64 import b64decode, b64encode
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -18,7 +21,8 @@ from conftest import Kind, sent
 from media_files import CLIPS, PICTURES, SOUNDS, clip, picture, sound
 from PIL import Image
 from runcomfy import AsyncClient, Client, ConfigurationError, InputProblem, InputValidationError
-from runcomfy._local_media import Unusable, write_data_uri
+from runcomfy._formats import detect
+from runcomfy._local_media import Unusable, format_of, write_data_uri
 from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
 from runcomfy.models.bytedance.seedance_2_5.reference_to_video import v720p
 from runcomfy.sandbox import Sandbox
@@ -81,29 +85,59 @@ def test_a_file_is_sent_as_what_it_is(kind: Kind, sandbox: Sandbox, client: Any,
     assert submit.json == {"prompt": "p", "image_url": uri("image/png", PNG)}
 
 
-@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P", "1", "I;16", "CMYK", "F", "La", "LAB"])
-def test_a_picture_of_pillows_is_sent_as_png(mode: str) -> None:
-    image = Image.new(mode, (7, 5))
-
+def received(image: Image.Image) -> Image.Image:
     prefix, _, encoded = sent(edit.Input(prompt="p", image_url=image))["image_url"].partition(",")
-
-    with Image.open(BytesIO(b64decode(encoded))) as received:
-        assert (prefix, received.format, received.size) == ("data:image/png;base64", "PNG", (7, 5))
-        if mode in ("RGB", "RGBA", "L", "P", "1"):
-            assert received.convert("RGBA").tobytes() == image.convert("RGBA").tobytes()
+    assert prefix == "data:image/png;base64"
+    return Image.open(BytesIO(b64decode(encoded)))
 
 
-def test_a_photo_that_says_how_it_is_turned_is_sent_turned() -> None:
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1", "CMYK", "YCbCr", "HSV", "La", "RGBa", "LAB"])
+def test_a_picture_of_pillows_is_sent_as_png(mode: str) -> None:
+    gradient = Image.frombytes("RGBA", (4, 4), bytes(range(64, 128)))
+    steps = {"La": ("LA",), "LAB": ("RGB",), "HSV": ("RGB",), "CMYK": ("RGB",), "YCbCr": ("RGB",), "P": ("RGB",)}
+    image = Image.new(mode, (4, 4), 1) if mode in ("La", "LAB") else gradient
+    for step in (*steps.get(mode, ()), mode) if mode not in ("La", "LAB") else ():
+        image = image.convert(step)
+
+    with received(image) as found:
+        assert (found.format, found.size) == ("PNG", (4, 4))
+        if mode not in ("La", "LAB"):
+            assert found.convert("RGBA").tobytes() == image.convert("RGBA").tobytes()
+
+
+@pytest.mark.parametrize(("mode", "order"), [("I;16", "<"), ("I;16B", ">")])
+def test_sixteen_bits_stay_sixteen_bits(mode: str, order: str) -> None:
+    values = range(0, 65536, 4369)
+
+    with received(Image.frombytes(mode, (4, 4), struct.pack(f"{order}16H", *values))) as found:
+        assert [found.getpixel((x, y)) for y in range(4) for x in range(4)] == list(values)
+
+
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_a_picture_that_does_not_say_what_is_white_is_refused(mode: str) -> None:
+    assert problem_of(image_url=Image.new(mode, (4, 4))).message.startswith(f"has the mode {mode}, which does not say")
+
+
+def test_colours_that_are_converted_lose_the_profile_of_the_others() -> None:
+    image = Image.new("CMYK", (4, 4))
+    image.info["icc_profile"] = b"profile of CMYK"
+
+    with received(image) as found:
+        assert "icc_profile" not in found.info
+
+
+def test_a_photo_that_says_how_it_is_turned_is_taken_as_it_is_shown(ruled: Any) -> None:
     content = BytesIO()
     facts = Image.Exif()
     facts[0x0112] = 6
     Image.new("RGB", (8, 4)).save(content, "JPEG", exif=facts)
 
+    with Image.open(content) as photo, received(photo) as found:
+        assert found.size == (4, 8)
+    make = ruled("width/height< 1")
+    assert make(file=content.getvalue())
     with Image.open(content) as photo:
-        _, _, encoded = sent(edit.Input(prompt="p", image_url=photo))["image_url"].partition(",")
-
-    with Image.open(BytesIO(b64decode(encoded))) as received:
-        assert received.size == (4, 8)
+        assert make(file=photo)
 
 
 @pytest.mark.parametrize("media_type", [*PICTURES, *CLIPS, *SOUNDS])
@@ -115,6 +149,56 @@ def test_the_format_is_told_by_the_content(media_type: str) -> None:
 
     fields: Any = {field: [content]}
     assert sent(v720p.Input(prompt="p", **fields))[field] == [uri(media_type, content)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Hello, this is text".encode("utf-16"),
+        b"ID3,name,value\n1,2,3",
+        b"The wide world of text",
+        b"One wide road",
+        b"My  ftypist wrote this",
+        b"\0\0\0\x18ftypcrx \0\0\0\0crx isox",
+        b"fLaC is lossless",
+        b"GIF87a is an old format",
+        b"OggS text",
+        b"RIFFraffAVI !",
+        b"RIFF    WAVE of text",
+        b"FORM    AIFF of text",
+        (b"G" + b"o" * 187) * 2 + b"text",
+        PNG[:8],
+        b"\xff\xfb",
+        b"\xff\xfb\x90\0" + b"text " * 200,
+        b"\xff\xf1\x50\x80\x02\x1f" + b"text " * 200,
+        b"\xff\xf1\x50\x80\0\x1f",
+        b"ID3",
+        b"",
+    ],
+)
+def test_a_text_that_begins_like_a_file_is_none(text: bytes) -> None:
+    assert detect(text) is None
+
+
+def test_odd_forms_of_known_formats_are_told() -> None:
+    tag = b"ID3\x04\0\0\0\0\x02\x01" + bytes(257)
+    for head, media_type in (
+        (tag + sound("audio/mpeg"), "audio/mpeg"),
+        (tag + sound("audio/flac"), "audio/flac"),
+        (tag + sound("audio/aac"), "audio/aac"),
+        (b"ID3\x03\0\0\x7f\0\0\0" + bytes(100), "audio/mpeg"),
+        (b"\0\0\0\x18ftypheif\0\0\0\0mif1heic", "image/heic"),
+        (b"\0\0\0\x1cftypmif1\0\0\0\0mif1avif", "image/heic"),
+        (b"\0\0\0\x1cftypXXXX\0\0\0\0XXXXmp42", "video/mp4"),
+        (b"\0\0\0\x08wide\0\0\0\x08mdat", "video/quicktime"),
+        (b"\0\0\0\x01mdat", "video/quicktime"),
+        (b"RF64\xff\xff\xff\xffWAVEds64fmt ", "audio/wav"),
+        (b"\x1aE\xdf\xa3 matroska", "video/x-matroska"),
+        (b"OggS\0.............................\x80theora", "video/ogg"),
+    ):
+        found = detect(head)
+        assert found is not None
+        assert found.media_type == media_type
 
 
 def test_a_container_is_what_its_field_says() -> None:
@@ -221,6 +305,46 @@ def test_a_stream_that_cannot_go_back_is_read_once() -> None:
     assert "is open as text" in problem_of(image_url=Chunks("text")).message
 
 
+def test_a_stream_that_would_have_to_wait_is_refused() -> None:
+    class Waiting:
+        def read(self, _size: int = -1, /) -> bytes | None:
+            return None
+
+    assert problem_of(image_url=Waiting()).message.startswith("has nothing to be read just now")
+
+
+def test_a_stream_that_gives_more_than_it_said_is_read_to_its_end() -> None:
+    class Growing(BytesIO):
+        reads = 0
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            self.reads += 1
+            return super().read(size) if self.reads == 1 else (bytes(3_000_000) if self.reads == 2 else b"")
+
+    stream = Growing(PNG)
+
+    request = edit.Input(prompt="p", image_url=stream)
+
+    assert request.image_url == PNG + bytes(3_000_000)
+    assert stream.reads == 3
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="there is no file whose reading fails")
+def test_a_file_whose_reading_fails_is_an_input_error(kind: Kind, sandbox: Sandbox, client: Any) -> None:
+    file = next(iter(Path("/sys/class/net").glob("*/speed")), None) or Path("/proc/self/mem")
+    assert re.search("is empty|cannot be read", problem_of(image_url=file).message)
+    with pytest.raises(InputValidationError, match=r"a: (is empty|cannot be read)"):
+        kind.settle(client.submit("acme/m", {"a": file}))
+
+
+def test_what_has_no_usable_path_is_an_input_error() -> None:
+    class Odd:
+        def __fspath__(self) -> Any:
+            return 5
+
+    assert problem_of(image_url=Odd()).message.startswith("cannot be read: ")
+
+
 def test_an_open_file_stays_where_it_was() -> None:
     stream = BytesIO(PNG)
 
@@ -289,7 +413,7 @@ def test_a_file_is_measured_before_it_is_read(ruled: Any, tmp_path: Path) -> Non
 
 def test_what_cannot_be_opened_as_the_format_that_it_seems_to_be_is_refused(ruled: Any) -> None:
     make = ruled("width_pixels> 14")
-    assert broken(make, b"\x89PNG\r\n\x1a\nnothing more")[0].startswith("image/png cannot be read: UnidentifiedImage")
+    assert broken(make, PNG[:16] + b"nothing more")[0].startswith("image/png cannot be read: ")
     assert broken(make, b"\xff\x0a of JPEG XL")[0].startswith("image/jxl cannot be opened")
     make = ruled("width_pixels> 14", media_format="video_uri")
     assert broken(make, b"\x1aE\xdf\xa3webm")[0].startswith("video/webm cannot be read: ")
@@ -332,18 +456,19 @@ def test_the_size_of_a_request_has_a_limit_that_can_be_set(kind: Kind, sandbox: 
     with large.open("wb") as file:
         file.write(PNG)
         file.truncate(20 * 10**9)
-    request = edit.Input(prompt="p", image_url=large)
-    small = edit.Input(prompt="p", image_url=PNG)
+    too_large = edit.Input(prompt="p", image_url=large)
+    small = v720p.Input(prompt="p", images=[PNG, PNG], videos=[clip()])
     size = len(json.dumps(sent(small), separators=(",", ":")))
 
-    for client, given in ((kind.client(sandbox), request), (kind.client(sandbox, max_request_bytes=size // 2), small)):
-        with pytest.raises(InputValidationError, match=r"the request would have .* and the limit is .*_bytes"):
-            kind.settle(client.submit(given))
-    with pytest.raises(InputValidationError, match=r"the request would have 0\.0 MB"):
-        kind.settle(kind.client(sandbox, max_request_bytes=5).submit("acme/m", {"text": "long"}))
+    with pytest.raises(InputValidationError, match=r"would have 26,666,.* bytes, and the limit is 67,108,864: host"):
+        kind.settle(kind.client(sandbox).submit(too_large))
+    with pytest.raises(InputValidationError, match=f"would have {size:,} bytes, and the limit is {size - 1:,}"):
+        kind.settle(kind.client(sandbox, max_request_bytes=size - 1).submit(small))
+    with pytest.raises(InputValidationError, match="the request would have 15 bytes, and the limit is 14:"):
+        kind.settle(kind.client(sandbox, max_request_bytes=14).submit("acme/m", {"text": "long"}))
     assert sandbox.requests == []
-    kind.settle(kind.client(sandbox, max_request_bytes=size + 100).submit(small))
-    assert len(sandbox.accepted) == 1
+    kind.settle(kind.client(sandbox, max_request_bytes=size).submit(small))
+    assert len(sandbox.requests[0].body) == size
 
 
 @pytest.mark.parametrize("limit", [0, -1, True, 1.5, "64"])
@@ -373,9 +498,32 @@ def test_a_file_that_changes_while_it_is_read_is_not_sent(tmp_path: Path) -> Non
     file = tmp_path / "picture.png"
     file.write_bytes(PNG)
 
-    for size in (len(PNG) - 1, len(PNG) + 1):
+    class Meanwhile(BytesIO):
+        """Changes the file when a piece of it is taken over."""
+
+        def __init__(self, change: Callable[[], object]) -> None:
+            super().__init__()
+            self._change = change
+
+        def write(self, data: Any, /) -> int:
+            if not data.startswith(b"data:"):
+                self._change()
+            return super().write(data)
+
+    as_png = format_of(file, "image")
+    changes: list[tuple[int, Callable[[], object]]] = [
+        (len(PNG) - 1, lambda: None),
+        (len(PNG) + 1, lambda: None),
+        (len(PNG), lambda: file.write_bytes(PNG + b"more")),
+        (len(PNG), lambda: os.utime(file, (1, 1))),
+    ]
+    for size, change in changes:
+        file.write_bytes(PNG)
         with pytest.raises(Unusable, match="has changed while it was read"):
-            write_data_uri(file, "image", size, BytesIO())
+            write_data_uri(file, as_png, "image", size, Meanwhile(change))
+    file.write_bytes(picture("image/gif"))
+    with pytest.raises(Unusable, match="has changed while it was read"):
+        write_data_uri(file, as_png, "image", file.stat().st_size, BytesIO())
 
 
 def test_an_input_with_files_is_a_value(tmp_path: Path) -> None:
@@ -406,9 +554,13 @@ def test_files_in_untyped_arguments_are_sent_too(kind: Kind, sandbox: Sandbox, c
     first, second, third, fourth = sandbox.requests[0].json["image_url"][0]["deep"]
     assert (first, second, fourth) == (uri("video/mp4", clip()), uri("image/png", PNG), "u")
     assert third.startswith("data:image/png;base64,")
-    for value, words in ((tmp_path / "none", "No such file"), (b"text", "is of no known format of media files")):
-        with pytest.raises(InputValidationError, match=rf"a\.b\[1\]: .*{words}"):
-            kind.settle(client.submit("acme/m", {"a": {"b": [1, value]}}))
+    with pytest.raises(InputValidationError) as caught:
+        kind.settle(client.submit("acme/m", {"a": {"b": [1, tmp_path / "none", b"text"]}, "c": BytesIO()}))
+    assert caught.value.problems == [
+        InputProblem("a.b[1]", "cannot be read: No such file or directory"),
+        InputProblem("a.b[2]", "is of no known format of media files"),
+        InputProblem("c", "has nothing more to be read"),
+    ]
     assert len(sandbox.requests) == 1
 
 
@@ -433,6 +585,33 @@ def test_the_same_file_twice_is_no_list_of_different_ones(made: Any, tmp_path: P
             make(images=twice)
     with pytest.raises(ValueError, match="at most 3 items"):
         make(images=[file, PNG, "u", "v"])
+
+
+def test_items_and_their_number_are_told_at_once(made: Any) -> None:
+    with pytest.raises(InputValidationError) as caught:
+        v720p.Input(prompt="p", images=[*[PNG] * 9, b"text"])
+    items = {"type": "string", "format": "image_uri"}
+    few = made({"properties": {"images": {"type": "array", "items": items, "minItems": 2}}}).Input
+
+    assert [problem.field for problem in caught.value.problems] == ["images[9]", "images"]
+    assert caught.value.problems[1].message == "should have at most 9 items, not 10"
+    with pytest.raises(ValueError, match=r"images\[0\]: .*; images: should have at least 2 items, not 1"):
+        few(images=[b"text"])
+    with pytest.raises(ValueError, match=r"images: Value should have at least 2 items") as caught_once:
+        few(images=[PNG])
+    assert str(caught_once.value).count("at least 2 items") == 1
+
+
+def test_limits_of_the_url_are_not_about_files(made: Any) -> None:
+    field = {"type": "string", "format": "image_uri", "maxLength": 30, "pattern": "^https://"}
+    make = made({"properties": {"image": field}}).Input
+
+    stored = make(image=PNG).model_dump_json(exclude_unset=True)
+
+    assert sent(make.model_validate_json(stored)) == {"image": uri("image/png", PNG)}
+    for url in ("https://example.com/" + "a" * 30, "ftp://example.com"):
+        with pytest.raises(ValueError, match="image: String should"):
+            make(image=url)
 
 
 def test_media_of_nested_and_open_objects_and_under_other_names_are_sent(made: Any) -> None:

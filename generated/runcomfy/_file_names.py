@@ -46,8 +46,10 @@ def stem_of_url(url: str) -> str:
 def suffix_for(head: bytes, media_type: str, url: str) -> str:
     """The suffix of a file: by what it begins with, else by its declared type, else that of its URL.
 
-    >>> suffix_for(b"GIF89a", "image/png", "https://example.com/x.png"), suffix_for(b"?", "", "https://example.com/x")
-    ('.gif', '.bin')
+    >>> suffix_for(b"RIFF....WEBPVP8 ", "image/png", "https://example.com/x.png")
+    '.webp'
+    >>> suffix_for(b"?", "", "https://example.com/x")
+    '.bin'
     """
     format_ = detect(head[:HEAD])
     if format_ is None:

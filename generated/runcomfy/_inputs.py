@@ -6,13 +6,14 @@ Validation is pydantic's. The scalars are strict, unknown names are refused, and
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from fractions import Fraction
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
+from annotated_types import MaxLen, MinLen  # pydantic comes with it
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -151,7 +152,7 @@ class _Bytes(int):
 def _brief(value: Any) -> Any:
     if isinstance(value, bytes):
         return _Bytes(len(value))
-    return [_brief(item) for item in value] if isinstance(value, list) else value
+    return type(value)(map(_brief, value)) if type(value) in (list, tuple) else value
 
 
 class InputObject(BaseModel):
@@ -229,7 +230,21 @@ def _invalid(cls: type[BaseModel], error: ValidationError, data: object) -> Inpu
         InputProblem(_field(problem["loc"], data, problem["type"]), _message(cls, dict(problem)))
         for problem in error.errors(include_url=False, include_context=False)
     ]
+    problems += _counts(cls, data, {problem.field for problem in problems})
     return InputValidationError(model_id or cls.__name__, list(dict.fromkeys(problems)), model_id=model_id)
+
+
+def _counts(cls: type[BaseModel], data: object, told: Container[str]) -> Iterator[InputProblem]:
+    """Lists that are too short or too long, which pydantic does not tell where one of their items is wrong."""
+    values = data if isinstance(data, Mapping) else {}
+    for name, field in cls.model_fields.items():
+        value = values.get(name)
+        if name not in told and isinstance(value, list | tuple):
+            for limit in field.metadata:
+                if isinstance(limit, MaxLen) and len(value) > limit.max_length:
+                    yield InputProblem(name, f"should have at most {limit.max_length} items, not {len(value)}")
+                if isinstance(limit, MinLen) and len(value) < limit.min_length:
+                    yield InputProblem(name, f"should have at least {limit.min_length} items, not {len(value)}")
 
 
 def _field(location: tuple[int | str, ...], data: object, problem: str) -> str:

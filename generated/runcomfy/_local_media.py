@@ -6,12 +6,11 @@ read only once, or may change (an open file, a picture of pillow's), is read whe
 """
 
 import os
-import re
 import stat
 import sys
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from io import BytesIO, TextIOBase
 from pathlib import Path
@@ -47,10 +46,11 @@ LARGEST_STREAM = 64 * 1024 * 1024
 """Bytes that are read of an open file, which has no end that can be known before, at most."""
 
 _CHUNK = 3 * 256 * 1024  # a multiple of 3, so that base64 of the pieces is base64 of the whole
-_SCHEME = re.compile("[A-Za-z][A-Za-z0-9+.-]+:")  # two letters at least: C: is a drive
-_OF_PNG = ("1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA")
-_WITH_ALPHA = {"La": "LA", "PA": "RGBA", "RGBa": "RGBA"}
+_OF_PNG = ("1", "L", "LA", "P", "RGB", "RGBA")
+_WITHOUT_WHITE = ("I", "F")
+_CONVERTED = {"La": "LA", "PA": "RGBA", "RGBa": "RGBA"}
 _AS_TEXT = 'is open as text; open it with mode "rb"'
+_CHANGED = "has changed while it was read"
 _TOO_LONG = f"is longer than {LARGEST_STREAM // 1024**2} MiB; give its Path"
 
 
@@ -76,14 +76,14 @@ def require_no_file_name(text: str) -> None:
     """
     if text[:5].lower() == "file:":
         raise Unusable("is a file: URL, which only this machine can read; wrap its path in Path(…)")
-    if len(text) < 1000 and not _SCHEME.match(text):
+    if len(text) < 1000 and "://" not in text:
         with suppress(OSError, ValueError):  # no text that a path can be
             if Path(text).is_file():
                 raise Unusable("is the name of a file; wrap it in Path(…)")
 
 
 def usable(value: object, kind: MediaKind, rules: tuple[MediaRule, ...]) -> Source:
-    """The file of a media field, if nothing is wrong with it. It is opened only if a rule needs it.
+    """The file of a media field, if nothing is wrong with it. Only a rule on its pixels has it opened as a picture.
 
     Raises:
         Unusable: everything that is wrong with it.
@@ -115,11 +115,11 @@ def source_of(value: object, rules: tuple[MediaRule, ...] = ()) -> Source:
     """
     if not is_local(value):
         raise Unusable("should be a URL, a Path, bytes, an open binary file or a PIL image")
-    if isinstance(value, os.PathLike):
-        return Path(os.fsdecode(value))
-    if isinstance(value, bytes | bytearray | memoryview):
-        return bytes(value)
     try:
+        if isinstance(value, os.PathLike):
+            return Path(os.fsdecode(value))
+        if isinstance(value, bytes | bytearray | memoryview):
+            return bytes(value)
         return _png(value) if _is_image(value) else _read(value, rules)
     except Unusable:
         raise
@@ -154,7 +154,7 @@ def format_of(source: Source, kind: MediaKind | None) -> Format:
     Raises:
         Unusable: it is of none that is known, or holds no medium of that kind.
     """
-    with _opened(source) as file:
+    with _reading(source) as file:
         format_ = detect(file.read(HEAD))
     if format_ is None:
         raise Unusable(f"is of no known format of {kind or 'media'} files")
@@ -163,26 +163,34 @@ def format_of(source: Source, kind: MediaKind | None) -> Format:
     return format_
 
 
-def write_data_uri(source: Source, kind: MediaKind | None, size: int, to: BytesIO) -> FileFacts:
-    """Write a file as ``data:image/png;base64,…``, read piece by piece; `size` is what `size_of` told.
+def write_data_uri(source: Source, format_: Format, kind: MediaKind | None, size: int, to: BytesIO) -> FileFacts:
+    """Write a file as ``data:image/png;base64,…``, read piece by piece.
+
+    Args:
+        source: The file.
+        format_: What `format_of` told of it.
+        kind: What the file is meant as; None where nothing tells.
+        size: What `size_of` told.
+        to: Where to write.
 
     Raises:
         Unusable: it cannot be read, or has changed meanwhile.
     """
-    format_ = format_of(source, kind)
-    media_type = format_.media_type if kind is None else format_.media_type_of(kind)
+    prefix = _prefix(format_, kind)
     digest, read = sha256(), 0
-    to.write(_prefix(media_type))
-    try:
-        with _opened(source) as file:
-            while read <= size and (chunk := file.read(_CHUNK)):
-                digest.update(chunk)
-                read += len(chunk)
-                to.write(b64encode(chunk))
-    except OSError as error:
-        raise Unusable(f"cannot be read: {error.strerror}") from None
+    to.write(prefix)
+    with _reading(source) as file:
+        while chunk := file.read(_CHUNK):
+            if read == 0 and detect(chunk) != format_:
+                raise Unusable(_CHANGED)
+            digest.update(chunk)
+            read += len(chunk)
+            to.write(b64encode(chunk))
+            if read > size:
+                break
     if read != size:
-        raise Unusable("has changed while it was read")
+        raise Unusable(_CHANGED)
+    media_type = prefix[5:].partition(b";")[0].decode()
     return FileFacts(digest.hexdigest(), media_type, size, source.name if isinstance(source, Path) else None)
 
 
@@ -193,30 +201,42 @@ def data_uri(source: Source, kind: MediaKind | None) -> str:
         Unusable: it cannot be read.
     """
     uri = BytesIO()
-    write_data_uri(source, kind, size_of(source), uri)
+    write_data_uri(source, format_of(source, kind), kind, size_of(source), uri)
     return uri.getvalue().decode()
 
 
-def encoded_size(size: int) -> int:
-    """How many bytes a file of this size has as a ``data:`` URI, give or take its media type."""
-    return len(_prefix("video/x-matroska")) + (size + 2) // 3 * 4
+def encoded_size(format_: Format, kind: MediaKind | None, size: int) -> int:
+    """How many bytes a file has as a ``data:`` URI."""
+    return len(_prefix(format_, kind)) + (size + 2) // 3 * 4
 
 
-def _prefix(media_type: str) -> bytes:
+def _prefix(format_: Format, kind: MediaKind | None) -> bytes:
+    media_type = format_.media_type if kind is None else format_.media_type_of(kind)
     return b"data:%s;base64," % media_type.encode()
 
 
-def _opened(source: Source) -> BinaryIO:
-    if isinstance(source, bytes):
-        return BytesIO(source)
+@contextmanager
+def _reading(source: Source) -> Iterator[BinaryIO]:
+    """Open a file to be read. What the system refuses meanwhile is `Unusable`, and so is a file that changes."""
     try:
-        return source.open("rb")
+        with BytesIO(source) if isinstance(source, bytes) else source.open("rb", buffering=_CHUNK) as file:
+            before = _state(file)
+            yield file
+            if _state(file) != before:
+                raise Unusable(_CHANGED)
     except OSError as error:
-        raise Unusable(f"cannot be read: {error.strerror}") from None
+        raise Unusable(f"cannot be read: {error.strerror or error}") from None
+
+
+def _state(file: BinaryIO) -> object:
+    if isinstance(file, BytesIO):
+        return None
+    status = os.fstat(file.fileno())
+    return status.st_size, status.st_mtime_ns
 
 
 def _frame_size(source: Source) -> tuple[int, int]:
-    with _opened(source) as file:
+    with _reading(source) as file:
         try:
             return _probe.frame_size(file)
         except _probe.Unreadable as error:
@@ -232,9 +252,14 @@ def _png(image: Any) -> bytes:
     """A picture as it is shown: a photo that only says how it is to be turned is turned."""
     from PIL import ImageOps
 
+    if image.mode in _WITHOUT_WHITE:
+        raise Unusable(f"has the mode {image.mode}, which does not say what is white: convert it to RGB, L or I;16")
     upright = ImageOps.exif_transpose(image)
-    if upright.mode not in _OF_PNG:
-        upright = upright.convert(_WITH_ALPHA.get(upright.mode, "RGB"))
+    if upright.mode.startswith("I;16"):
+        upright = upright.convert("I").convert("I;16")  # the bytes in another order; at one step, pillow clips them
+    elif upright.mode not in _OF_PNG:
+        upright = upright.convert(_CONVERTED.get(upright.mode, "RGB"))
+        upright.info.pop("icc_profile", None)  # it was about the colours of the other mode
     content = BytesIO()
     upright.save(content, "PNG")
     return content.getvalue()
@@ -264,9 +289,14 @@ def _read(stream: Any, rules: tuple[MediaRule, ...]) -> bytes:
 def _pieces(stream: Any, size: int) -> Iterator[bytes]:
     """All of a stream that is expected to have this many bytes at most."""
     read = 0
-    while piece := stream.read(max(size - read, 0) + 1):
+    while True:
+        piece = stream.read(max(size - read + 1, _CHUNK))
         if isinstance(piece, str):
             raise Unusable(_AS_TEXT)
+        if piece is None:
+            raise Unusable("has nothing to be read just now: open it so that reading waits")
+        if not piece:
+            return
         read += len(piece)
         if read > LARGEST_STREAM:
             raise Unusable(_TOO_LONG)

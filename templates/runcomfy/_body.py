@@ -1,8 +1,7 @@
 """Request bodies: JSON as it was set, in which each local file becomes a ``data:`` URI on the last stretch."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import cache
 from io import BytesIO
 from secrets import token_hex
@@ -10,10 +9,9 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from . import _local_media
 from ._errors import InputProblem, InputValidationError
-from ._formats import MediaKind
-from ._local_media import Source, Unusable
+from ._formats import Format, MediaKind
+from ._local_media import Source, Unusable, encoded_size, format_of, is_local, size_of, source_of, write_data_uri
 from ._media import each_media
 
 FILE = "$file"
@@ -29,13 +27,22 @@ class Body(NamedTuple):
     """The same with facts in the place of each local file: its hash, media type, size and name."""
 
 
-class LocalFile(NamedTuple):
+class _File(NamedTuple):
     """One local file of a request."""
 
     field: str
-    source: Source
+    value: object
+    """In the form that it was given in."""
     kind: MediaKind | None
     """None where no schema tells."""
+
+
+class _Measured(NamedTuple):
+    """A file that is known to be fit to send."""
+
+    source: Source
+    size: int
+    format: Format
 
 
 class Draft:
@@ -47,15 +54,13 @@ class Draft:
 
     def __init__(self, model_id: str, arguments: object) -> None:
         self.model_id = model_id
-        self.files: list[LocalFile] = []
+        self.files: list[_File] = []
         self._token = token_hex(16)  # stands for the files, in a text that nobody can have guessed
         try:
             tree = self._sent(arguments, "", None)
             self._json = json.dumps(tree, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-        except InputValidationError:
-            raise
         except (TypeError, ValueError, RecursionError) as error:
-            raise self._invalid("", f"not JSON: {error}") from None
+            raise self._invalid(InputProblem("", f"not JSON: {error}")) from None
 
     def body(self, limit: int) -> Body:
         """Read the files, and put them into the JSON.
@@ -64,32 +69,50 @@ class Draft:
             limit: How many bytes the body may have. It is checked before a file is read.
 
         Raises:
-            InputValidationError: the body would be longer, or a file cannot be read any more.
+            InputValidationError: the body would be longer, or files cannot be read (any more): all that is wrong.
         """
-        sizes = []
-        for file in self.files:
-            with self._naming(file.field):
-                sizes.append(_local_media.size_of(file.source))
-        total = len(self._json) + sum(map(_local_media.encoded_size, sizes))
-        if total > limit:
-            raise self._invalid(
-                "",
-                f"the request would have {total / 1e6:.1f} MB, and the limit is {limit / 1e6:.1f} MB: host large files"
-                " and give their URLs, or raise the client's max_request_bytes",
-            )
         if not self.files:
+            self._require_short(len(self._json), limit)
             return Body(self._json, self._json)
-        content, record, rest = BytesIO(), BytesIO(), self._json
-        for index, (file, size) in enumerate(zip(self.files, sizes, strict=True)):
-            before, _, rest = rest.partition(json.dumps(self._mark(index)).encode())
-            content.write(before + b'"')
-            with self._naming(file.field):
-                facts = _local_media.write_data_uri(file.source, file.kind, size, content)
+        measured = self._measured()
+        marks = [json.dumps(self._mark(index)).encode() for index in range(len(measured))]
+        pairs = zip(measured, self.files, strict=True)
+        uris = sum(2 + encoded_size(format_, file.kind, size) for (_, size, format_), file in pairs)
+        self._require_short(len(self._json) - sum(map(len, marks)) + uris, limit)
+        content, record, start = BytesIO(), BytesIO(), 0
+        for mark, (source, size, format_), (field, _, kind) in zip(marks, measured, self.files, strict=True):
+            end = self._json.index(mark, start)
+            content.write(self._json[start:end] + b'"')
+            try:
+                facts = write_data_uri(source, format_, kind, size, content)
+            except Unusable as error:
+                raise self._invalid(*(InputProblem(field, problem) for problem in error.args)) from error
             content.write(b'"')
-            record.write(before + json.dumps({FILE: facts._asdict()}).encode())
-        content.write(rest)
-        record.write(rest)
+            record.write(self._json[start:end] + json.dumps({FILE: facts._asdict()}).encode())
+            start = end + len(mark)
+        content.write(self._json[start:])
+        record.write(self._json[start:])
         return Body(content.getvalue(), record.getvalue())
+
+    def _measured(self) -> list[_Measured]:
+        measured, problems = [], []
+        for field, value, kind in self.files:
+            try:
+                source = source_of(value)
+                measured.append(_Measured(source, size_of(source), format_of(source, kind)))
+            except Unusable as error:
+                problems += [InputProblem(field, problem) for problem in error.args]
+        if problems:
+            raise self._invalid(*problems)
+        return measured
+
+    def _require_short(self, size: int, limit: int) -> None:
+        if size > limit:
+            problem = (
+                f"the request would have {size:,} bytes, and the limit is {limit:,}: host large files and give their"
+                " URLs, or raise the client's max_request_bytes"
+            )
+            raise self._invalid(InputProblem("", problem))
 
     def _sent(self, value: Any, field: str, kind: MediaKind | None) -> Any:
         """A value as JSON has it; `field` is where it stands, `kind` that of the media field it belongs to."""
@@ -99,10 +122,9 @@ class Draft:
             return self._fields(value, f"{field}." if field else "")
         if isinstance(value, Mapping):
             before = f"{field}." if field else ""
-            return {key: self._sent(item, f"{before}{key}", None) for key, item in value.items()}
-        if _local_media.is_local(value):
-            with self._naming(field):
-                self.files.append(LocalFile(field, _local_media.source_of(value), kind))
+            return {key: self._sent(item, f"{before}{key}", kind) for key, item in value.items()}
+        if is_local(value):
+            self.files.append(_File(field, value, kind))
             return self._mark(len(self.files) - 1)
         if isinstance(value, Sequence):
             return [self._sent(item, f"{field}[{index}]", kind) for index, item in enumerate(value)]
@@ -122,16 +144,8 @@ class Draft:
     def _mark(self, index: int) -> str:
         return f"{self._token}-{index}"
 
-    @contextmanager
-    def _naming(self, field: str) -> Iterator[None]:
-        try:
-            yield
-        except Unusable as error:
-            problems = [InputProblem(field, problem) for problem in error.args]
-            raise InputValidationError(self.model_id, problems, model_id=self.model_id) from error
-
-    def _invalid(self, field: str, problem: str) -> InputValidationError:
-        return InputValidationError(self.model_id, [InputProblem(field, problem)], model_id=self.model_id)
+    def _invalid(self, *problems: InputProblem) -> InputValidationError:
+        return InputValidationError(self.model_id, list(problems), model_id=self.model_id)
 
 
 @cache

@@ -224,7 +224,7 @@ class FileHttp:
 
 def _file_request(url: str, headers: Mapping[str, str], timeout: float) -> httpx.Request:
     # A server that falls silent is given up long before the deadline, so that the rest can be asked for.
-    waits = {"connect": min(10.0, timeout / 2), "read": min(30.0, timeout / 4), "write": min(30.0, timeout / 4)}
+    waits = {"connect": min(10.0, timeout / 2), "read": min(60.0, timeout / 4), "write": min(60.0, timeout / 4)}
     own = {"Accept": "*/*", "Accept-Encoding": "identity", "Connection": "close", "User-Agent": _USER_AGENT}
     return httpx.Request("GET", url, headers={**own, **headers}, extensions={"timeout": waits})
 
@@ -396,7 +396,8 @@ class _Transport(httpx.BaseTransport):
         options: dict[str, Any] = {
             "ssl_context": certificates,
             "max_connections": None,
-            "max_keepalive_connections": 20,
+            # No fewer than there are: else httpcore may close one that it has just given to another thread.
+            "max_keepalive_connections": None,
             "keepalive_expiry": 5.0,
             "network_backend": backend,
         }

@@ -49,7 +49,8 @@ class Media:
             raise ValidationError.from_exception_data(
                 "media", [_detail(problem, value) for problem in error.args]
             ) from None
-        return as_url(value)
+        # What limits a URL is not about a file, also where that was stored as a data: URI and is read again.
+        return value if value[:5].lower() == "data:" else as_url(value)
 
     def _serialised(self, value: Any, information: SerializationInfo) -> Any:
         is_file = isinstance(value, Path | bytes) and information.mode_is_json()

@@ -37,6 +37,8 @@ _OF_FFMPEG = {
 }
 
 
+_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
+"""The field of EXIF, and those of its values that make a picture's width its height."""
 _LONGEST_OGG_PAGE = 66_000
 _LAST_OF_STREAM = 4
 
@@ -51,7 +53,7 @@ def missing() -> list[str]:
 
 
 def frame_size(file: BinaryIO) -> tuple[int, int]:
-    """Width and height of a picture or a clip in pixels, as they are stored.
+    """Width and height of a picture in pixels, as it is shown, or of a clip, as it is stored.
 
     Raises:
         Unreadable: the file cannot be opened, or has no picture.
@@ -62,7 +64,9 @@ def frame_size(file: BinaryIO) -> tuple[int, int]:
             from PIL import Image
 
             with Image.open(file, formats=[_OF_PILLOW[format_.media_type]]) as image:
-                return image.size
+                is_turned = image.getexif().get(_ORIENTATION) in _TURNED
+                width, height = image.size
+                return (height, width) if is_turned else (width, height)
         import av
 
         with av.open(file, "r", format=_OF_FFMPEG[format_.media_type]) as container:
@@ -155,7 +159,7 @@ def _format(file: BinaryIO) -> Format:
     format_ = detect(file.read(HEAD))
     file.seek(0)
     if format_ is None or format_.media_type not in _OF_PILLOW.keys() | _OF_FFMPEG.keys():
-        raise Unreadable("its format is not known" if format_ is None else f"{format_.media_type} cannot be opened")
+        raise Unreadable(f"{format_.media_type} cannot be opened here" if format_ else "its format is not known")
     return format_
 
 
