@@ -139,9 +139,9 @@ class Transfer:
             for _ in range(_MOST_REDIRECTS + 1):
                 with http.get(place, headers, self._limits.deadline.remaining()) as answer:
                     logger.debug("GET %s: %d", without_secrets(place.url), answer.status)
-                    if answer.status not in _REDIRECTS:
+                    location = answer.headers.get("location")
+                    if answer.status not in _REDIRECTS or not location:
                         return self._read(answer, start)
-                    location = answer.headers.get("location", "")
                 place = self._limits.rules.redirected(place, location)
         except Refused as refused:
             raise Failed(str(refused)) from None
