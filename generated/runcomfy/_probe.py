@@ -6,7 +6,8 @@ would have their reader open further files, is not opened at all.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.util import find_spec
 from os import SEEK_END
 from typing import Any, BinaryIO
@@ -60,7 +61,7 @@ def frame_size(file: BinaryIO) -> tuple[int, int]:
         Unreadable: the file cannot be opened, or has no picture.
     """
     format_ = _format(file)
-    try:
+    with _telling(format_):
         if format_.kinds == ("image",):
             from PIL import Image
 
@@ -71,16 +72,9 @@ def frame_size(file: BinaryIO) -> tuple[int, int]:
         import av
 
         with av.open(file, "r", format=_OF_FFMPEG[format_.media_type]) as container:
-            stream = next(iter(container.streams.video), None)
-            if stream is None:
-                raise Unreadable("it has no picture")
-            return stream.width, stream.height
-    except Unreadable:
-        raise
-    except ImportError as error:
-        raise Unreadable(f"opening it needs {error.name}; type: pip install 'runcomfy[media]'") from error
-    except Exception as error:  # whatever a decoder has to say
-        raise Unreadable(_words(format_, error)) from error
+            for stream in container.streams.video[:1]:
+                return stream.width, stream.height
+    raise Unreadable("it has no picture")
 
 
 def decode(file: BinaryIO) -> None:
@@ -91,17 +85,24 @@ def decode(file: BinaryIO) -> None:
             formats without an end of their own: MP3, AAC, MPEG, FLV.
     """
     format_ = _format(file)
-    try:
+    with _telling(format_):
         if format_.kinds == ("image",):
             _decode_image(file, format_)
         else:
             _decode_clip(file, format_)
+
+
+@contextmanager
+def _telling(format_: Format) -> Iterator[None]:
+    """Say in words of one kind what any decoder has to say."""
+    try:
+        yield
     except Unreadable:
         raise
     except ImportError as error:
         raise Unreadable(f"opening it needs {error.name}; type: pip install 'runcomfy[media]'") from error
-    except Exception as error:  # whatever a decoder has to say
-        raise Unreadable(_words(format_, error)) from error
+    except Exception as error:
+        raise Unreadable(f"{format_.media_type} cannot be read: {type(error).__name__}: {error}") from error
 
 
 def _decode_image(file: BinaryIO, format_: Format) -> None:
@@ -162,7 +163,3 @@ def _format(file: BinaryIO) -> Format:
     if format_ is None or format_.media_type not in _OF_PILLOW.keys() | _OF_FFMPEG.keys():
         raise Unreadable(f"{format_.media_type} cannot be opened here" if format_ else "its format is not known")
     return format_
-
-
-def _words(format_: Format, error: Exception) -> str:
-    return f"{format_.media_type} cannot be read: {type(error).__name__}: {error}"
