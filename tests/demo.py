@@ -61,7 +61,7 @@ def run_edit(sandbox: Sandbox, folder: Path) -> Run:
 async def run_text_to_image(sandbox: Sandbox, folder: Path) -> Run:
     run = Run(text_to_image.MODEL_ID)
     async with AsyncClient(base_url=sandbox.base_url, token=sandbox.token) as client:
-        job = await text_to_image.submit_async(client, prompt="")
+        job = await text_to_image.submit_async(client, prompt="A lighthouse in a storm")
         run.request_id = job.id
         output = await job.result(on_update=run.saw)
         run.saved(await output.save_async(folder))

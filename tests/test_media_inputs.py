@@ -422,10 +422,11 @@ def test_what_cannot_be_opened_as_the_format_that_it_seems_to_be_is_refused(rule
 
 
 @pytest.mark.parametrize(
-    ("library", "media_format", "file"), [("PIL", "image_uri", "p.png"), ("av", "video_uri", "c.mp4")]
+    ("library", "package", "media_format", "file"),
+    [("PIL", "pillow", "image_uri", "p.png"), ("av", "av", "video_uri", "c.mp4")],
 )
 def test_without_the_extra_the_error_says_what_to_install(
-    ruled: Any, tmp_path: Path, library: str, media_format: str, file: str
+    ruled: Any, tmp_path: Path, library: str, package: str, media_format: str, file: str
 ) -> None:
     make = ruled("width_pixels> 14", media_format=media_format)
     (tmp_path / file).write_bytes(PNG if library == "PIL" else clip())
@@ -448,7 +449,7 @@ except ValueError as error:
         check=True,
     )
 
-    assert f"opening it needs {library}; type: pip install 'runcomfy[media]', got" in done.stdout
+    assert f"opening it needs {package}; type: pip install 'runcomfy[media]', got" in done.stdout
 
 
 def test_the_size_of_a_request_has_a_limit_that_can_be_set(kind: Kind, sandbox: Sandbox, tmp_path: Path) -> None:

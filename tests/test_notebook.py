@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from base64 import b64encode
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -67,12 +68,12 @@ def html_of(shown: Any) -> Page:
 
 def test_an_output_shows_its_files_in_their_order_and_what_else_is_in_it(output: Any) -> None:
     received = {
-        "videos": [{"url": "https://a.example/v.mp4?sign=secret"}, "https://a.example/w"],
-        "image": "https://a.example/i.webp",
-        "audio": "https://a.example/s",
+        "videos": [{"url": "https://a.runcomfy.net/v.mp4?sign=secret"}, "https://a.runcomfy.net/w"],
+        "image": "https://a.runcomfy.net/i.webp",
+        "audio": "https://a.runcomfy.net/s",
         "preview": {"thumbnail": {"url": "data:image/png;base64,AAAA"}},
-        "model": "https://a.example/scene.glb",
-        "again": "https://a.example/i.webp",
+        "model": "https://a.runcomfy.net/scene.glb",
+        "again": "https://a.runcomfy.net/i.webp",
         "seed": 81030369,
         "words": "a < b & c",
         "nothing": None,
@@ -81,15 +82,15 @@ def test_an_output_shows_its_files_in_their_order_and_what_else_is_in_it(output:
 
     page = html_of(output(received))
 
-    assert page.sources("video") == ["https://a.example/v.mp4?sign=secret", "https://a.example/w"]
-    assert page.sources("img") == ["https://a.example/i.webp", "data:image/png;base64,AAAA"]
-    assert page.sources("audio") == ["https://a.example/s"]
+    assert page.sources("video") == ["https://a.runcomfy.net/v.mp4?sign=secret", "https://a.runcomfy.net/w"]
+    assert page.sources("img") == ["https://a.runcomfy.net/i.webp", "data:image/png;base64,AAAA"]
+    assert page.sources("audio") == ["https://a.runcomfy.net/s"]
     assert page.sources("a") == [
-        "https://a.example/v.mp4?sign=secret",
-        "https://a.example/w",
-        "https://a.example/i.webp",
-        "https://a.example/s",
-        "https://a.example/scene.glb",
+        "https://a.runcomfy.net/v.mp4?sign=secret",
+        "https://a.runcomfy.net/w",
+        "https://a.runcomfy.net/i.webp",
+        "https://a.runcomfy.net/s",
+        "https://a.runcomfy.net/scene.glb",
     ]
     assert "secret" not in page.text
     for words in ("81030369", "a < b & c", "[1, 2]"):
@@ -100,7 +101,7 @@ def test_an_output_shows_its_files_in_their_order_and_what_else_is_in_it(output:
 def test_nothing_in_an_output_becomes_code(output: Any) -> None:
     received = {
         HOSTILE: HOSTILE,
-        "image": f"https://a.example/{HOSTILE}.png",
+        "image": f"https://a.runcomfy.net/{HOSTILE.replace(' ', '/')}.png",
         "video": "javascript:document.title='run'",
         "images": ["data:text/html,<script>document.title='run'</script>", "JaVaScRiPt:alert(1)", "https:///x.png"],
         "audio": "vbscript:x",
@@ -122,15 +123,28 @@ def test_nothing_in_an_output_becomes_code(output: Any) -> None:
         "p",
     }
     assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
-    assert page.sources("img") == page.sources("a") == [f"https://a.example/{HOSTILE}.png"]
+    assert page.sources("img") == page.sources("a") == [received["image"]]
+
+
+def test_only_what_a_download_may_fetch_is_loaded(output: Any) -> None:
+    urls = ["https://elsewhere.example/a.png", "http://192.168.1.1/reboot.png", "http://a.runcomfy.net/a.png"]
+
+    page = html_of(output({"images": urls}))
+
+    assert page.sources("img") == []
+    assert page.sources("a") == urls
+
+
+def test_an_output_that_no_job_has_read_shows_its_fields() -> None:
+    assert html_of(MediaOutput(image="https://a.runcomfy.net/a.png")).sources("img") == ["https://a.runcomfy.net/a.png"]
 
 
 def test_a_huge_or_odd_output_is_shown_bounded(output: Any) -> None:
-    deep: Any = "https://a.example/deep.png"
+    deep: Any = "https://a.runcomfy.net/deep.png"
     for _ in range(400):
         deep = [{"deeper": deep}]
     many = {
-        "images": [f"https://a.example/{number}.png" for number in range(1000)],
+        "images": [f"https://a.runcomfy.net/{number}.png" for number in range(1000)],
         "text": "x" * 3_000_000,
         "data": "data:image/png;base64," + "A" * 3_000_000,
         **{f"number {number}": number for number in range(1000)},
@@ -144,8 +158,8 @@ def test_a_huge_or_odd_output_is_shown_bounded(output: Any) -> None:
     large = html_of(output({"data": many["data"]}))
     assert large.sources("img") == []
     assert "data:image/png;base64 (3,000,022 characters)" in large.text
-    assert html_of(output({"nested": deep})).sources("img") == ["https://a.example/deep.png"]
-    for odd in ({}, [], "text", 5, [[["https://a.example/a.png"]]], {"image": "\ud800"}, {"\ud800": "\udfff"}):
+    assert html_of(output({"nested": deep})).sources("img") == ["https://a.runcomfy.net/deep.png"]
+    for odd in ({}, [], "text", 5, [[["https://a.runcomfy.net/a.png"]]], {"image": "\ud800"}, {"\ud800": "\udfff"}):
         shown = output(odd)
         assert json.dumps(shown._repr_mimebundle_(), ensure_ascii=False).encode()
     assert "no output" in html_of(output({})).text
@@ -153,7 +167,7 @@ def test_a_huge_or_odd_output_is_shown_bounded(output: Any) -> None:
 
 
 def test_a_notebook_gets_the_forms_that_it_asks_for(output: Any) -> None:
-    shown = output({"image": "https://a.example/i.png"})
+    shown = output({"image": "https://a.runcomfy.net/i.png"})
 
     assert shown._repr_mimebundle_().keys() == {"text/plain", "text/html"}
     assert shown._repr_mimebundle_(include={"text/plain"}) == {"text/plain": repr(shown)}
@@ -253,8 +267,9 @@ addEventListener("load", () => {
 def test_a_browser_shows_the_picture_and_runs_nothing_of_the_output(
     sandbox: Sandbox, tmp_path: Path, output: Any
 ) -> None:
-    uri = "data:image/png;base64," + __import__("base64").b64encode(picture(size=(32, 18))).decode()
-    hostile = output({"text": HOSTILE, HOSTILE: HOSTILE, "image": f"{sandbox.base_url}/{HOSTILE}.png", "images": [uri]})
+    uri = f"data:image/png;base64,{b64encode(picture(size=(32, 18))).decode()}"
+    url = f"{sandbox.base_url}/{HOSTILE.replace(' ', '/')}"
+    hostile = output({"text": HOSTILE, HOSTILE: HOSTILE, "image": url, "images": [uri]})
     shown = executed(sandbox, tmp_path, *CELLS[:2])[-1]
     page = tmp_path / "page.html"
     body = f"<title>quiet</title>{text_of(shown, 'text/html')}{hostile._repr_html_()}<pre id='seen'></pre>{SEE}"

@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from base64 import b64encode
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 import runcomfy
 from conftest import Kind, sent
 from media_files import picture
-from runcomfy import InputValidationError, ReproductionWarning
+from runcomfy import DownloadError, InputValidationError, ReproductionWarning
 from runcomfy.models.blackforestlabs.flux_1_kontext.max import text_to_image
 from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
 from runcomfy.sandbox import Fault, Sandbox, Variant
@@ -82,6 +83,57 @@ def test_a_sidecar_tells_how_a_file_was_made(kind: Kind, sandbox: Sandbox, clien
     assert "Größer \U0001f600" in file.with_name(f"{file.name}.json").read_text(encoding="utf-8")
 
 
+def test_a_sidecar_has_no_media_in_it_and_is_json_whatever_the_result_was(
+    kind: Kind, sandbox: Sandbox, client: Any, tmp_path: Path
+) -> None:
+    given = f"data:image/png;base64,{b64encode(picture()).decode()}"
+    job = kind.settle(client.submit(edit.Input(prompt="p", image_url=given)))
+    body = b'{"status": "succeeded", "output": {"image": "%s"}, "cost": NaN, "created_at": 5}' % given.encode()
+    echo = body.replace(b'"cost"', b'"input": {"a": Infinity}, "model_id": "\\ud800", "cost"')
+    sandbox.faults.extend([Fault("result", 200, body), Fault("result", 200, echo)])
+
+    (file,) = saved(kind, kind.settle(job.result()), tmp_path / "known")
+    (resumed,) = saved(kind, kind.settle(client.job(job.id).result()), tmp_path / "resumed")
+
+    def refused(word: str) -> None:
+        raise AssertionError(word)
+
+    facts = json.loads(file.with_name(f"{file.name}.json").read_text(), parse_constant=refused)
+    assert facts["input"]["image_url"]["$file"]["sha256"] == sha256(picture()).hexdigest()
+    assert (facts["cost_usd"], facts["created_at"], facts["url"]) == (None, None, "data:image/png;base64")
+    facts = json.loads(resumed.with_name(f"{resumed.name}.json").read_text(), parse_constant=refused)
+    assert (facts["input"], facts["schema_sha256"]) == (None, None)
+    local = tmp_path / "in.png"
+    local.write_bytes(picture())
+    assert runcomfy.reproduce(file, media=local) == edit.Input(prompt="p", image_url=local)
+
+
+def test_a_sidecar_that_cannot_be_written_is_told_with_the_file_that_is_there(
+    kind: Kind, client: Any, tmp_path: Path
+) -> None:
+    output = kind.settle(client.run(text_to_image.Input(prompt="p")))
+    file = tmp_path / f"{output.raw['request_id']}-1.png"
+    file.with_name(f"{file.name}.json").mkdir()
+
+    for _ in range(2):
+        with pytest.raises(DownloadError) as caught:
+            saved(kind, output, tmp_path)
+        assert caught.value.saved == [file]
+        assert len(caught.value.failures) == 1
+
+
+def test_a_kept_file_is_decoded_if_that_is_asked(kind: Kind, client: Any, tmp_path: Path) -> None:
+    output = kind.settle(client.run(text_to_image.Input(prompt="p")))
+    (file,) = saved(kind, output, tmp_path)
+    file.write_bytes(b"garbage")
+
+    assert saved(kind, output, tmp_path) == [file]
+    with pytest.raises(DownloadError, match="it cannot be decoded"):
+        saved(kind, output, tmp_path, decode=True)
+    saved(kind, output, tmp_path, decode=True, overwrite=True)
+    assert sidecar(file)["file"]["size"] == file.stat().st_size
+
+
 def test_nobody_gets_a_sidecar_who_does_not_ask(kind: Kind, client: Any, tmp_path: Path) -> None:
     output = kind.settle(client.run(text_to_image.Input(prompt="p")))
 
@@ -120,7 +172,7 @@ def test_local_files_are_found_again_by_their_content(kind: Kind, client: Any, t
 
     assert sent(request) == sent(edit.Input(prompt="p", image_url=renamed))
     for media in ([], [other]):
-        with pytest.raises(InputValidationError, match=r"image_url: was the local file in\.png \(SHA-256 "):
+        with pytest.raises(InputValidationError, match=r"image_url: was the local file 'in\.png' \(SHA-256 "):
             runcomfy.reproduce(file, media=media)
     with pytest.raises(InputValidationError, match=r"media: .*in\.png cannot be read: No such file"):
         runcomfy.reproduce(file, media=[local])
@@ -208,12 +260,11 @@ def test_a_job_resumed_by_its_id_has_the_input_if_the_result_repeats_it(kind: Ki
             (file,) = saved(kind, output, tmp_path)
 
         facts = sidecar(file)
-        assert (facts["input"], facts["model_id"]) == (
-            ({"prompt": "p"}, text_to_image.MODEL_ID) if echo else (None, None)
-        )
+        assert facts["input"] == ({"prompt": "p"} if echo else None)
+        assert facts["model_id"] == text_to_image.MODEL_ID
         assert facts["submitted_at"] is None
         if echo:
             assert runcomfy.reproduce(file) == text_to_image.Input(prompt="p")
         else:
-            with pytest.raises(InputValidationError, match="does not tell the model"):
+            with pytest.raises(InputValidationError, match="does not tell the input: its job was resumed"):
                 runcomfy.reproduce(file)

@@ -3,6 +3,7 @@
 
 import os
 import ssl
+import sys
 from collections.abc import Container, Mapping
 from inspect import iscoroutinefunction
 from typing import Any, Generic, NamedTuple, NoReturn
@@ -162,7 +163,8 @@ class JobBase(Generic[OutT]):
     @property
     def _source(self) -> Source:
         settings = self._client._settings
-        return Source(settings.origin, settings.proxy, settings.verify, self.id, self.model_id, self._sent)
+        model_id = self.model_id or getattr(sys.modules.get(self._output.__module__), "MODEL_ID", None)
+        return Source(settings.origin, settings.proxy, settings.verify, self.id, model_id, self._sent)
 
     def _wait(
         self, timeout: float | None, on_update: object = None, progress: object = False, *, at_once: bool = False

@@ -13,7 +13,7 @@ from html import escape
 from typing import Any
 
 from ._answers import shortened
-from ._download_rules import without_secrets
+from ._download_rules import Refused, Rules, without_secrets
 from ._status import Status
 from ._urls import kind_of, named_urls
 
@@ -38,12 +38,15 @@ def bundle(plain: str, html: str, include: Container[str] | None, exclude: Conta
     }
 
 
-def output_html(name: str, output: object) -> str:
-    """An output: its pictures and players in their order, then a table of what else is in it."""
+def output_html(name: str, output: object, rules: Rules) -> str:
+    """An output: its pictures and players in their order, then a table of what else is in it.
+
+    Only what a download may fetch by these rules is loaded; of anything else there is a link.
+    """
     urls = dict[str, str]()  # by URL, so that each is shown once
     for field, url in named_urls(output):
         urls.setdefault(url, field)
-    shown = [_file(field, url) for url, field in list(urls.items())[:_MOST_FILES]]
+    shown = [_file(field, url, rules) for url, field in list(urls.items())[:_MOST_FILES]]
     if len(urls) > _MOST_FILES:
         shown.append(f"<p>… and {len(urls) - _MOST_FILES} more files</p>")
     facts = [
@@ -66,7 +69,7 @@ def job_html(name: str, request_id: str, model_id: str | None, status: Status | 
     return _encodable(f"<div><b>{escape(name)}</b>{table}</div>")
 
 
-def _file(field: str, url: str) -> str:
+def _file(field: str, url: str, rules: Rules) -> str:
     name = escape(_shortened(f"{field}: {without_secrets(url)}"), quote=True)
     is_data = url[:5].lower() == "data:"
     if not _LOADABLE.match(url) or (is_data and len(url) > _LONGEST_DATA):
@@ -78,7 +81,17 @@ def _file(field: str, url: str) -> str:
         "video": f'<video controls preload="metadata" src="{source}" style="{_BOX}"></video>',
         "audio": f'<audio controls preload="metadata" src="{source}"></audio>',
     }.get(kind_of(field, url) or "", "")
+    if not (is_data or _may_be_fetched(url, rules)):
+        player = ""
     return f'<figure style="margin:0.5em 0">{player}<figcaption>{link}</figcaption></figure>'
+
+
+def _may_be_fetched(url: str, rules: Rules) -> bool:
+    try:
+        rules.first(url)
+    except Refused:
+        return False
+    return True
 
 
 def _table(facts: Iterable[tuple[str, object]]) -> str:

@@ -3,8 +3,7 @@
 
 import os
 import ssl
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from io import FileIO
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import _settings
-from ._answers import output_in
 from ._background import Stop, in_parallel, run, run_async
 from ._download_rules import Rules, host_pattern, origin_of, without_secrets
 from ._errors import ConfigurationError, DownloadError, DownloadFailure
@@ -22,7 +20,6 @@ from ._pace import Deadline
 from ._part_file import PartFile
 from ._provenance import Provenance
 from ._source import Source
-from ._urls import media_urls
 
 if TYPE_CHECKING:
     from ._http import FileHttp
@@ -99,11 +96,13 @@ async def download_async(
     return (await run_async(lambda stop: _Call(source, options, stop).all_of([_one(url, target)])))[0]
 
 
-def saving(body: dict[str, Any], folder: StrPath, source: Source, options: "Options") -> Callable[[Stop], list[Path]]:
-    """The work of saving the files that a result body names, as `Output.save` says."""
+def saving(
+    urls: list[str], body: dict[str, Any], folder: StrPath, source: Source, options: "Options"
+) -> Callable[[Stop], list[Path]]:
+    """The work of saving the files of an output, as `Output.save` says; `body` is the result that it was in."""
     wanted = [
         _Wanted(url, Path(folder), stem_of_job(source.request_id, position, url), keeps=True)
-        for position, url in enumerate(media_urls(output_in(body)), 1)
+        for position, url in enumerate(urls, 1)
     ]
     provenance = Provenance(body, source) if options.sidecar else None
     return lambda stop: _Call(source, options, stop, provenance).all_of(wanted)
@@ -128,7 +127,8 @@ class Options:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ConfigurationError(f"{name}: {value!r} is no whole number above zero")
-        if isinstance(self.allowed_hosts, str) or None in map(host_pattern, self.allowed_hosts):
+        are_hosts = isinstance(self.allowed_hosts, Sequence | Set) and not isinstance(self.allowed_hosts, str)
+        if not are_hosts or None in map(host_pattern, self.allowed_hosts):
             raise ConfigurationError(
                 f"allowed_hosts: {self.allowed_hosts!r} is no list of hosts such as 'cdn.example.com', '*.example.com'"
             )
@@ -162,8 +162,11 @@ class _Wanted:
 
 
 def _one(url: str, target: StrPath) -> _Wanted:
+    if not isinstance(url, str):
+        raise TypeError(f"expected a URL, got {url!r}")
     path = Path(target)
-    if path.is_dir() or os.fspath(target).endswith(tuple(filter(None, (os.sep, os.altsep)))):
+    # Path.is_dir would raise where a name is too long to be one.
+    if os.path.isdir(target) or os.fspath(target).endswith(tuple(filter(None, (os.sep, os.altsep)))):  # noqa: PTH112  # see above
         return _Wanted(url, path, stem_of_url(url))
     return _Wanted(url, path.parent, path.name, exact=True)
 
@@ -188,23 +191,25 @@ class _Call:
         for outcome in outcomes:
             if isinstance(outcome, Exception):
                 raise outcome
-        saved = [outcome for outcome in outcomes if isinstance(outcome, Path)]
-        failures = [outcome for outcome in outcomes if isinstance(outcome, DownloadFailure)]
+        parts = [part for outcome in outcomes if isinstance(outcome, tuple) for part in outcome]
+        saved = [part for part in parts if isinstance(part, Path)]
+        failures = [part for part in parts if isinstance(part, DownloadFailure)]
         if failures:
             ids = {"request_id": self._source.request_id, "model_id": self._source.model_id}
             raise DownloadError(failures, saved, **ids)
         return saved
 
-    def _outcome(self, http: "FileHttp", wanted: _Wanted) -> Path | DownloadFailure | Exception:
+    def _outcome(self, http: "FileHttp", wanted: _Wanted) -> tuple[Path | DownloadFailure, ...] | Exception:
+        """The file, or why it is not there; both, where it is, but not what was to be told beside it."""
         part = PartFile(wanted.folder)
         transfer = Transfer(wanted.url, part, self._limits)
+        file: Path | None = None
         try:
-            if kept := self._kept(wanted):
-                self._describe(kept, wanted, overwrite=False)
-                return kept
-            made = self._made(http, wanted, transfer, part)
-            self._describe(made, wanted, overwrite=True)
-            return made
+            file = kept = self._kept(wanted)
+            if file is None:
+                file = self._made(http, wanted, transfer, part)
+            self._describe(file, wanted, overwrite=kept is None)
+            return (file,)
         except Failed as failed:
             reason = str(failed)
         except OSError as error:
@@ -213,7 +218,8 @@ class _Call:
             return error
         finally:
             part.discard()
-        return DownloadFailure(without_secrets(wanted.url), reason, transfer.received)
+        failure = DownloadFailure(without_secrets(wanted.url), reason, transfer.received)
+        return (failure,) if file is None else (file, failure)
 
     def _kept(self, wanted: _Wanted) -> Path | None:
         """The file, where it is there already and taken as it is."""
@@ -221,7 +227,10 @@ class _Call:
             return None
         if wanted.exact and os.path.lexists(wanted.target("")):
             raise _taken(wanted.target(""))
-        return existing(wanted.folder, wanted.name, wanted.url) if wanted.keeps else None
+        kept = existing(wanted.folder, wanted.name, wanted.url) if wanted.keeps else None
+        if kept is not None and self._options.decode:
+            self._require_decodable(kept)
+        return kept
 
     def _made(self, http: "FileHttp", wanted: _Wanted, transfer: Transfer, part: PartFile) -> Path:
         if wanted.url[:5].lower() == "data:":
@@ -248,8 +257,10 @@ class _Call:
         try:
             part.write(self._provenance.sidecar(file, wanted.url))
             part.close()
-            with suppress(FileExistsError):
-                part.publish(sidecar_of(file), overwrite=overwrite)
+            part.publish(sidecar_of(file), overwrite=overwrite)
+        except FileExistsError:
+            if not sidecar_of(file).is_file():
+                raise
         finally:
             part.discard()
 
@@ -258,7 +269,8 @@ class _Call:
 
         try:
             with _Watched(path, self._limits) as file:
-                decode(file)
+                decode(file, lambda: self._limits.check(_DECODED))
+            self._limits.check(_DECODED)
         except Unreadable as error:
             self._limits.check(_DECODED)  # that may be why
             raise Failed(f"it cannot be decoded: {error}") from None

@@ -185,8 +185,7 @@ class Transfer:
     def _is_same(self, headers: Mapping[str, str]) -> bool:
         assert self._validator is not None
         name, value = self._validator
-        # An answer to a resumed request need not repeat the date.
-        return headers.get(name, value if name == "last-modified" else None) == value
+        return headers.get(name) == value
 
     def _rest(self, chunks: Iterator[bytes], overlap: bytes) -> Iterator[bytes]:
         """What follows the bytes that are there already, once they have proved to be the same."""

@@ -21,11 +21,13 @@ def stem_of_job(request_id: str | None, position: int, url: str) -> str:
     """The name, less its suffix, of the file at a position of the output of a job.
 
     >>> stem_of_job("7f0c/a", 1, "https://example.com/x.png"), stem_of_job(None, 2, "https://example.com/x.png?sig=1")
-    ('7f0c_a-1', '026efd6de2494a5f-2')
+    ('7f0c_a-81e0eace8370a989-1', '026efd6de2494a5f-2')
     """
-    name = _UNSAFE.sub("_", request_id or _digest(_without_query(url)))
-    if len(name) > _LONGEST:  # distinct ids keep distinct names
-        name = f"{name[:60]}-{_digest(request_id or '')}"
+    if request_id is None:
+        return f"{_digest(_without_query(url))}-{position}"
+    name = _UNSAFE.sub("_", request_id)
+    if len(name) > _LONGEST or name != request_id.lower():  # distinct ids keep distinct names, in any letter case
+        name = f"{name[:60]}-{_digest(request_id)}"
     return f"{re.sub('^[.]', '_', name)}-{position}"
 
 

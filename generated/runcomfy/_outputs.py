@@ -66,7 +66,12 @@ class Output(OutputObject):
     @property
     def files(self) -> list[str]:
         """The URLs of all files in the output, in the order of `raw`, each once."""
-        return media_urls(output_in(self._raw))
+        return media_urls(self._shown)
+
+    @property
+    def _shown(self) -> Any:
+        """The output as received; the fields of one that was stored and read again, which has nothing else."""
+        return output_in(self._raw) if self._raw else self.model_dump()
 
     def save(
         self,
@@ -111,7 +116,7 @@ class Output(OutputObject):
         from ._downloads import Options, saving
 
         options = Options(overwrite, max_bytes, timeout, allowed_hosts, allow_http, decode, parallel, sidecar)
-        return run(saving(self._raw, folder, self._source, options))
+        return run(saving(self.files, self._raw, folder, self._source, options))
 
     async def save_async(
         self,
@@ -131,13 +136,15 @@ class Output(OutputObject):
         from ._downloads import Options, saving
 
         options = Options(overwrite, max_bytes, timeout, allowed_hosts, allow_http, decode, parallel, sidecar)
-        return await run_async(saving(self._raw, folder, self._source, options))
+        return await run_async(saving(self.files, self._raw, folder, self._source, options))
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the pictures and players of the `files`, and what else is in the output."""
         from ._display import output_html
+        from ._download_rules import Rules, origin_of
+        from ._settings import read_origin
 
-        return output_html(type(self).__name__, output_in(self._raw))
+        return output_html(type(self).__name__, self._shown, Rules(origin_of(read_origin(self._source.origin))))
 
     def _repr_mimebundle_(
         self, include: Container[str] | None = None, exclude: Container[str] | None = None

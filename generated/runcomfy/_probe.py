@@ -6,7 +6,7 @@ would have their reader open further files, is not opened at all.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from os import SEEK_END
@@ -77,8 +77,8 @@ def frame_size(file: BinaryIO) -> tuple[int, int]:
     raise Unreadable("it has no picture")
 
 
-def decode(file: BinaryIO) -> None:
-    """Decode a whole file.
+def decode(file: BinaryIO, between: Callable[[], object] = lambda: None) -> None:
+    """Decode a whole file; `between` is called after each frame, and may raise what ends it.
 
     Raises:
         Unreadable: the file is of no known format, damaged, or ends too early. That it does cannot always be told of
@@ -87,9 +87,9 @@ def decode(file: BinaryIO) -> None:
     format_ = _format(file)
     with _telling(format_):
         if format_.kinds == ("image",):
-            _decode_image(file, format_)
+            _decode_image(file, format_, between)
         else:
-            _decode_clip(file, format_)
+            _decode_clip(file, format_, between)
 
 
 @contextmanager
@@ -100,20 +100,22 @@ def _telling(format_: Format) -> Iterator[None]:
     except Unreadable:
         raise
     except ImportError as error:
-        raise Unreadable(f"opening it needs {error.name}; type: pip install 'runcomfy[media]'") from error
+        package = {"PIL": "pillow"}.get(error.name or "", error.name)
+        raise Unreadable(f"opening it needs {package}; type: pip install 'runcomfy[media]'") from error
     except Exception as error:
         raise Unreadable(f"{format_.media_type} cannot be read: {type(error).__name__}: {error}") from error
 
 
-def _decode_image(file: BinaryIO, format_: Format) -> None:
+def _decode_image(file: BinaryIO, format_: Format, between: Callable[[], object]) -> None:
     from PIL import Image, ImageSequence
 
     with Image.open(file, formats=[_OF_PILLOW[format_.media_type]]) as image:
         for frame in ImageSequence.Iterator(image):
             frame.load()
+            between()
 
 
-def _decode_clip(file: BinaryIO, format_: Format) -> None:
+def _decode_clip(file: BinaryIO, format_: Format, between: Callable[[], object]) -> None:
     import av
 
     if _is_cut_off(file, format_):
@@ -128,6 +130,7 @@ def _decode_clip(file: BinaryIO, format_: Format) -> None:
             for frame in packet.decode():
                 frames[packet.stream.index] += 1
                 end = max(end, getattr(frame, "time", None) or 0.0)
+            between()
         _require_whole(streams, frames, end, (container.duration or 0) / av.time_base)
 
 

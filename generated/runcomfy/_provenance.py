@@ -2,11 +2,14 @@
 """What a saved file came from: a JSON sidecar beside it, and the way back from there to the input."""
 
 import json
+import re
 import warnings
+from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from hashlib import file_digest, sha256
 from importlib import import_module
+from math import isfinite
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -18,9 +21,11 @@ from ._errors import InputProblem, InputValidationError
 from ._file_names import sidecar_of
 from ._formats import HEAD, detect
 from ._inputs import Input
+from ._local_media import FileFacts
 from ._source import Source
 
 _SCHEMAS = Path(__file__).parent / "_schemas"
+_DATA_URI = re.compile(r"data:(\w+/[\w.+-]+);base64,(.*)", re.ASCII | re.DOTALL)
 _WORDS_ONLY = {"title", "description", "default", "examples", "$comment"}
 """What of a schema decides nothing about a request."""
 
@@ -38,18 +43,18 @@ class Provenance:
     """
 
     def __init__(self, body: Mapping[str, Any], source: Source) -> None:
-        sent = source.sent
+        sent, cost = source.sent, body.get("cost")
         model_id = source.model_id or _text(body.get("model_id"))
         entry = _entry(model_id) if model_id else None
         self._facts = {
             "runcomfy": __version__,
             "model_id": model_id,
             "request_id": source.request_id,
-            "input": body.get("input") if sent is None else json.loads(sent.record),
-            "cost_usd": body.get("cost"),
+            "input": _without_media(body.get("input") if sent is None else json.loads(sent.record)),
+            "cost_usd": cost if _is_number(cost) else None,
             "submitted_at": None if sent is None else _iso(sent.at),
-            "created_at": body.get("created_at"),
-            "finished_at": body.get("finished_at"),
+            "created_at": _text(body.get("created_at")),
+            "finished_at": _text(body.get("finished_at")),
             "schema_sha256": None if entry is None else schema_hash(entry),
             "input_schema": None if entry is None else entry["input_schema"],
         }
@@ -76,7 +81,9 @@ class Provenance:
         return json.dumps(facts, ensure_ascii=False, indent=2).encode(errors="backslashreplace")
 
 
-def reproduce(file: str | PathLike[str], *, media: Iterable[str | PathLike[str]] = ()) -> Input[Any]:
+def reproduce(
+    file: str | PathLike[str], *, media: str | PathLike[str] | Iterable[str | PathLike[str]] = ()
+) -> Input[Any]:
     """The input that a saved file was made from, read from the sidecar beside it; nothing is sent.
 
     ``client.run(runcomfy.reproduce("out/cat.png"))`` runs it once more. What has changed since, in the schema or in the
@@ -91,16 +98,41 @@ def reproduce(file: str | PathLike[str], *, media: Iterable[str | PathLike[str]]
             of the input is not among `media`; or the schema does not take the input any more.
     """
     path = Path(file)
-    path = path if path.suffix == ".json" else sidecar_of(path)
+    if path.suffix != ".json" or sidecar_of(path).is_file():
+        path = sidecar_of(path)
     facts = _read(path)
     model_id = facts["model_id"]
     entry, module = _model(model_id, path)
     changes = [*_changed_file(path, facts), *_schema_changes(facts.get("input_schema"), entry["input_schema"])]
     if changes:
         warnings.warn(f"since {path.name} was written: {'; '.join(changes)}", ReproductionWarning, stacklevel=2)
-    body = _Files(path, map(Path, media)).put_into(facts["input"])
+    files = [media] if isinstance(media, str | PathLike) else media
+    body = _Files(path, map(Path, files)).put_into(facts["input"])
     request: Input[Any] = import_module(module).Input.model_validate(body, by_alias=True, by_name=False)
     return request
+
+
+def _without_media(value: Any) -> Any:
+    """An input with facts in the place of each ``data:`` URI, as of each local file; None where it is no JSON."""
+    try:
+        return json.loads(json.dumps(_replaced(value), allow_nan=False))
+    except (ValueError, RecursionError):  # an infinite number, which no request has; nested beyond measure
+        return None
+
+
+def _replaced(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _replaced(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_replaced(item) for item in value]
+    match = _DATA_URI.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        return value
+    try:
+        content = b64decode(match[2], validate=True)
+    except ValueError:
+        return value
+    return {FILE: FileFacts(sha256(content).hexdigest(), match[1], len(content), None)._asdict()}
 
 
 def schema_hash(entry: Mapping[str, Any]) -> str:
@@ -113,7 +145,9 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         facts = json.loads(path.read_bytes())
     except OSError as error:
-        raise _invalid(path, "", f"the sidecar cannot be read: {error.strerror}") from None
+        raise _invalid(
+            path, "", f"the sidecar cannot be read: {error.strerror}; output.save(…, sidecar=True) writes one"
+        ) from None
     except (ValueError, RecursionError):
         raise _invalid(path, "", "not JSON") from None
     if not isinstance(facts, dict) or not isinstance(facts.get("model_id"), str):
@@ -136,7 +170,7 @@ def _entry(model_id: str) -> dict[str, Any] | None:
 
 
 def _entries(model_id: str) -> Iterator[tuple[Path, dict[str, Any]]]:
-    wanted = json.dumps(model_id, ensure_ascii=False).encode()
+    wanted = json.dumps(model_id, ensure_ascii=False).encode(errors="replace")
     for file in sorted(_SCHEMAS.rglob("*.json")):
         content = file.read_bytes()
         if wanted in content and (entry := json.loads(content))["model_id"] == model_id:
@@ -212,7 +246,7 @@ class _Files:
                 raise _invalid(self._sidecar, "media", f"{error.filename} cannot be read: {error.strerror}") from None
         file = self._by_hash.get(str(facts.get("sha256")))
         if file is None:
-            name = f" {facts['name']}" if facts.get("name") else ""
+            name = f" {facts['name']!r}" if facts.get("name") else ""
             known = f"SHA-256 {facts.get('sha256')}, {facts.get('media_type')}, {facts.get('size')} bytes"
             self._missing.append(InputProblem(field, f"was the local file{name} ({known}); give its path in media=[…]"))
         return file
@@ -230,6 +264,10 @@ def _hash(file: Path) -> str:
 
 def _iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
 def _text(value: object) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ._formats import MediaKind
 
-_ADDRESS = re.compile(r"https?://|data:[^,\s]*,", re.ASCII | re.IGNORECASE)
+_ADDRESS = re.compile(r"https?://\S+|data:(?:[\w.+-]+/[\w.+-]+)?(?:;[^,\s]*)?,.*", re.ASCII | re.IGNORECASE | re.DOTALL)
 _SUFFIXES: dict[str, MediaKind] = {
     **dict.fromkeys(("png", "jpg", "jpeg", "webp", "gif", "avif", "bmp", "tif", "tiff"), "image"),
     **dict.fromkeys(("mp4", "webm", "mov", "mkv", "m4v"), "video"),
@@ -29,7 +29,7 @@ def named_urls(output: object) -> Iterator[tuple[str, str]]:
     ahead = [("output", output)]  # what is still to be read, last first: a document may be nested without measure
     while ahead:
         name, value = ahead.pop()
-        if isinstance(value, str) and _ADDRESS.match(value):
+        if isinstance(value, str) and _ADDRESS.fullmatch(value):
             yield name, value
         elif isinstance(value, dict):
             # An object with a "url" stands for the URL, as in {"image": {"url": …}}.
