@@ -260,7 +260,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
             "is a folder": tmp_path,
             "is empty": tmp_path / "empty.png",
             "is of no known format of image files": tmp_path / "text.png",
-            "cannot be read: embedded null byte": Path("a\0b"),
+            "cannot be read: ": Path("a\0b"),  # in the words of the Python that runs this
             "is empty, got 0 bytes": b"",
             "cannot be read: I/O operation on closed file.": closed,
             "has nothing more to be read: go back with seek(0)": read,
