@@ -111,7 +111,8 @@ def save(kind: Kind) -> Any:
     """``output.save(…)``, or what ``await output.save_async(…)`` gives."""
 
     def save(output: Output, folder: Any, **options: Any) -> list[Path]:
-        return kind.settle((output.save_async if kind.is_async else output.save)(folder, **options))  # type: ignore[no-any-return]
+        files: list[Path] = kind.settle((output.save_async if kind.is_async else output.save)(folder, **options))
+        return files
 
     return save
 

@@ -139,6 +139,25 @@ def test_an_output_that_no_job_has_read_shows_its_fields() -> None:
     assert html_of(MediaOutput(image="https://a.runcomfy.net/a.png")).sources("img") == ["https://a.runcomfy.net/a.png"]
 
 
+def test_a_setting_that_cannot_be_used_keeps_nothing_from_being_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNCOMFY_MODEL_API_BASE", "no URL")
+
+    shown = MediaOutput(image="https://a.runcomfy.net/a.png")._repr_html_()
+
+    assert Page(shown).sources("img") == ["https://a.runcomfy.net/a.png"]
+
+
+def test_what_is_nested_beyond_measure_is_shown_by_its_name() -> None:
+    deep: Any = []
+    for _ in range(100_000):
+        deep = [deep]
+    shown = MediaOutput()
+    shown._raw = {"output": {"deep": deep}}
+    shown.__pydantic_extra__ = {"deep": deep}
+
+    assert shown._repr_mimebundle_()["text/plain"] == "MediaOutput"
+
+
 def test_a_huge_or_odd_output_is_shown_bounded(output: Any) -> None:
     deep: Any = "https://a.runcomfy.net/deep.png"
     for _ in range(400):

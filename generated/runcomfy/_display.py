@@ -28,9 +28,13 @@ _LOADABLE = re.compile(r"https?://[^/]|data:(?:image|video|audio)/[\w.+-]+[;,]",
 _BOX = "max-width:100%;max-height:32em"
 
 
-def bundle(plain: str, html: str, include: Container[str] | None, exclude: Container[str] | None) -> dict[str, str]:
+def bundle(shown: object, html: str, include: Container[str] | None, exclude: Container[str] | None) -> dict[str, str]:
     """The same in each form, by media type; those that a notebook asks for."""
-    forms = {"text/plain": shortened(plain, _LONGEST_PLAIN), "text/html": html}
+    try:
+        plain = shortened(repr(shown), _LONGEST_PLAIN)
+    except RecursionError:  # an output that is nested beyond measure
+        plain = type(shown).__name__
+    forms = {"text/plain": plain, "text/html": html}
     return {
         name: text
         for name, text in forms.items()
@@ -109,9 +113,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, str):
         return _shortened(value)
     if isinstance(value, dict | list):
-        return (
-            f"{len(value)} {'fields' if isinstance(value, dict) else 'items'}" if len(value) > 10 else _as_json(value)
-        )
+        return _as_json(value) if len(value) <= _MOST_PARTS else f"{len(value)} values"
     return _shortened(str(value))
 
 

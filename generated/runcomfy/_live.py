@@ -181,7 +181,7 @@ class _Diverted:
         if self._before is None:
             del self._stream.write
         else:
-            self._stream.write = self._before  # type: ignore[method-assign]
+            self._stream.write = self._before  # type: ignore[method-assign]  # of this one stream
 
 
 class _Unfailing:

@@ -188,7 +188,7 @@ class JobBase(Generic[OutT]):
     ) -> dict[str, str]:
         from ._display import bundle
 
-        return bundle(repr(self), self._repr_html_(), include, exclude)
+        return bundle(self, self._repr_html_(), include, exclude)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(f"{type(self).__name__} cannot be pickled; keep its id and call client.job(id, …)")

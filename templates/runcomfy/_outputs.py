@@ -141,16 +141,15 @@ class Output(OutputObject):
         """What a notebook shows: the pictures and players of the `files`, and what else is in the output."""
         from ._display import output_html
         from ._download_rules import Rules, origin_of
-        from ._settings import read_origin
 
-        return output_html(type(self).__name__, self._shown, Rules(origin_of(read_origin(self._source.origin))))
+        return output_html(type(self).__name__, self._shown, Rules(origin_of(self._source.origin or "")))
 
     def _repr_mimebundle_(
         self, include: Container[str] | None = None, exclude: Container[str] | None = None
     ) -> dict[str, str]:
         from ._display import bundle
 
-        return bundle(repr(self), self._repr_html_(), include, exclude)
+        return bundle(self, self._repr_html_(), include, exclude)
 
     @classmethod
     def _from_result(cls, body: dict[str, Any], source: Source | None = None) -> Self:

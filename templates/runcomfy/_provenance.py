@@ -62,8 +62,6 @@ class Provenance:
         """The sidecar of a saved file: where it came from, and what it is."""
         with file.open("rb") as content:
             format_ = detect(content.read(HEAD))
-            content.seek(0)
-            digest = file_digest(content, "sha256").hexdigest()
         status = file.stat()
         facts = {
             **self._facts,
@@ -73,7 +71,7 @@ class Provenance:
                 "name": file.name,
                 "media_type": format_.media_type if format_ else None,
                 "size": status.st_size,
-                "sha256": digest,
+                "sha256": _hash(file),
             },
         }
         # Half a surrogate pair, which UTF-8 does not have, becomes the escape that JSON has for it.
