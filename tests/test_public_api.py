@@ -8,12 +8,12 @@ import runcomfy
 from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
 
 NAMES = """
-APIConnectionError APIStatusError AsyncClient AsyncJob AuthenticationError BadRequestError Client ConfigurationError
-DownloadError DownloadFailure InputProblem InputValidationError InsufficientBalanceError InternalServerError Job
-JobCancelledError JobFailedError Media MediaInput MediaOutput MediaRule ModelInfo NotFoundError Output
-PermissionDeniedError RateLimitError ReproductionWarning ResponseMismatchError RunComfyError Status
-SubmissionOutcomeUnknown UnprocessableEntityError WaitTimeoutError __version__ download download_async media_fields
-reproduce
+APIConnectionError APIStatusError AsyncClient AsyncJob AuthenticationError BadRequestError BudgetExceededError
+Cancellation Client ConfigurationError DownloadError DownloadFailure InputProblem InputValidationError
+InsufficientBalanceError InternalServerError Job JobCancelledError JobFailedError Ledger LedgerEntry LedgerError Media
+MediaInput MediaOutput MediaRule ModelInfo NotFoundError Output PermissionDeniedError RateLimitError
+ReproductionWarning ResponseMismatchError RunComfyError Spending Status SubmissionOutcomeUnknown
+UnprocessableEntityError WaitTimeoutError __version__ download download_async media_fields reproduce
 """.split()
 
 
@@ -36,7 +36,7 @@ def test_a_model_module_has_these_public_names() -> None:
 def test_every_error_is_a_runcomfy_error() -> None:
     errors = [getattr(runcomfy, name) for name in NAMES if name.endswith(("Error", "Unknown"))]
 
-    assert len(errors) == 19
+    assert len(errors) == 21
     assert all(issubclass(error, runcomfy.RunComfyError) for error in errors)
 
 
@@ -45,7 +45,7 @@ def test_every_error_is_a_runcomfy_error() -> None:
     [
         ("import runcomfy", ["httpx", "pydantic", "asyncio", "runcomfy._client"]),
         ("from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit", ["httpx", "PIL", "starlette"]),
-        ("import runcomfy; runcomfy.Client(token='t')", ["httpx", "runcomfy.models"]),
+        ("import runcomfy; runcomfy.Client(token='t')", ["httpx", "runcomfy.models", "sqlalchemy", "psutil"]),
         ("import runcomfy; runcomfy.download", ["httpx", "PIL", "av"]),
     ],
 )

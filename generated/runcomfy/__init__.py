@@ -22,6 +22,8 @@ __all__ = [
     "AsyncJob",
     "AuthenticationError",
     "BadRequestError",
+    "BudgetExceededError",
+    "Cancellation",
     "Client",
     "ConfigurationError",
     "DownloadError",
@@ -33,6 +35,9 @@ __all__ = [
     "Job",
     "JobCancelledError",
     "JobFailedError",
+    "Ledger",
+    "LedgerEntry",
+    "LedgerError",
     "Media",
     "MediaInput",
     "MediaOutput",
@@ -45,6 +50,7 @@ __all__ = [
     "ReproductionWarning",
     "ResponseMismatchError",
     "RunComfyError",
+    "Spending",
     "Status",
     "SubmissionOutcomeUnknown",
     "UnprocessableEntityError",
@@ -59,6 +65,7 @@ __all__ = [
 if TYPE_CHECKING:
     from ._async_client import AsyncClient as AsyncClient
     from ._async_client import AsyncJob as AsyncJob
+    from ._book import Spending as Spending
     from ._client import Client as Client
     from ._client import Job as Job
     from ._downloads import download as download
@@ -67,6 +74,7 @@ if TYPE_CHECKING:
     from ._errors import APIStatusError as APIStatusError
     from ._errors import AuthenticationError as AuthenticationError
     from ._errors import BadRequestError as BadRequestError
+    from ._errors import BudgetExceededError as BudgetExceededError
     from ._errors import ConfigurationError as ConfigurationError
     from ._errors import DownloadError as DownloadError
     from ._errors import DownloadFailure as DownloadFailure
@@ -76,6 +84,7 @@ if TYPE_CHECKING:
     from ._errors import InternalServerError as InternalServerError
     from ._errors import JobCancelledError as JobCancelledError
     from ._errors import JobFailedError as JobFailedError
+    from ._errors import LedgerError as LedgerError
     from ._errors import NotFoundError as NotFoundError
     from ._errors import PermissionDeniedError as PermissionDeniedError
     from ._errors import RateLimitError as RateLimitError
@@ -84,6 +93,9 @@ if TYPE_CHECKING:
     from ._errors import SubmissionOutcomeUnknown as SubmissionOutcomeUnknown
     from ._errors import UnprocessableEntityError as UnprocessableEntityError
     from ._errors import WaitTimeoutError as WaitTimeoutError
+    from ._ledger import Cancellation as Cancellation
+    from ._ledger import Ledger as Ledger
+    from ._ledger_entry import LedgerEntry as LedgerEntry
     from ._local_media import MediaInput as MediaInput
     from ._media import Media as Media
     from ._media import media_fields as media_fields
@@ -98,8 +110,11 @@ if TYPE_CHECKING:
 _MODULES = {
     "AsyncClient": "._async_client",
     "AsyncJob": "._async_client",
+    "Cancellation": "._ledger",
     "Client": "._client",
     "Job": "._client",
+    "Ledger": "._ledger",
+    "LedgerEntry": "._ledger_entry",
     "Media": "._media",
     "MediaInput": "._local_media",
     "MediaOutput": "._outputs",
@@ -107,6 +122,7 @@ _MODULES = {
     "ModelInfo": "._model_info",
     "Output": "._outputs",
     "ReproductionWarning": "._provenance",
+    "Spending": "._book",
     "Status": "._status",
     "download": "._downloads",
     "download_async": "._downloads",

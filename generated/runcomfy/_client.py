@@ -12,12 +12,13 @@ from ._drive import Shielded, drive
 from ._errors import ConfigurationError, RunComfyError
 from ._http_types import Flow
 from ._inputs import Input, OutT
+from ._ledger_entry import LedgerEntry, sent_of
 from ._models import Models
 from ._outputs import MediaOutput
 from ._progress import shown
 from ._source import Sent
 from ._status import Status
-from ._submit import Attempt, interrupted, submit
+from ._submit import interrupted, submit
 from ._wait import Wait
 
 if TYPE_CHECKING:
@@ -126,6 +127,10 @@ class Client(ClientBase):
         """
         return Job(self, request_id, output)
 
+    def _resumed(self, entry: LedgerEntry, output: type[Any]) -> "Job[Any]":
+        assert entry.request_id is not None
+        return Job(self, entry.request_id, output, entry.model_id, sent=sent_of(entry))
+
     @property
     def models(self) -> Models:
         """The catalog: which models there are, what they take and what they cost."""
@@ -137,6 +142,7 @@ class Client(ClientBase):
         http = self._connections.pop(os.getpid(), None)
         if http is not None:
             http.close()
+        self._close_ledger()
 
     def __enter__(self) -> Self:
         return self
@@ -147,12 +153,12 @@ class Client(ClientBase):
     def _submitted(self, submission: Submission, cancel_on_interrupt: bool | None, use: Callable[["Job[Any]"], T]) -> T:
         """Submit, and `use` the job; from its acceptance on, no interruption leaves without its id."""
         body = submission.draft.body(self._settings.max_request_bytes)
-        timeout, attempt = self._settings.timeout, Attempt(submission.model_id, body.content)
+        timeout, attempt = self._settings.timeout, self._attempt(submission, body)
         work = Shielded(lambda: self._drive(submit(attempt, timeout)))
         try:
             accepted, accepted_at = work.result(), monotonic()
             sent = Sent(body.record, attempt.once.sent_at)
-            return use(Job(self, accepted, submission.output, submission.model_id, accepted_at, sent))
+            return use(Job(self, accepted, submission.output, submission.model_id, accepted_at, sent, attempt.entry))
         except RunComfyError:
             raise
         except BaseException as interruption:

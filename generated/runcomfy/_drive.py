@@ -14,7 +14,7 @@ from threading import Event, Thread, current_thread, main_thread
 from time import monotonic, sleep
 from typing import Any, Generic, TypeVar
 
-from ._http_types import Flow, Pause, Request, Response
+from ._http_types import Await, Flow, Pause, Request, Response
 
 T = TypeVar("T")
 
@@ -23,7 +23,7 @@ logger = logging.getLogger(__package__)
 
 def drive(flow: Flow[T], send: Callable[[Request], Response]) -> T:
     """Carry out a flow in this thread."""
-    outcome: Response | Exception | None = None
+    outcome: Any = None
     while True:
         try:
             step = flow.throw(outcome) if isinstance(outcome, Exception) else flow.send(outcome)
@@ -33,6 +33,12 @@ def drive(flow: Flow[T], send: Callable[[Request], Response]) -> T:
         if isinstance(step, Pause):
             sleep(step.seconds)
             outcome = None
+            continue
+        if isinstance(step, Await):
+            try:
+                outcome = step.future.result()
+            except Exception as error:
+                outcome = error
             continue
         started = monotonic()
         try:
@@ -44,7 +50,7 @@ def drive(flow: Flow[T], send: Callable[[Request], Response]) -> T:
 
 async def drive_async(flow: Flow[T], send: Callable[[Request], Awaitable[Response]]) -> T:
     """Carry out a flow in this task."""
-    outcome: Response | Exception | None = None
+    outcome: Any = None
     while True:
         try:
             step = flow.throw(outcome) if isinstance(outcome, Exception) else flow.send(outcome)
@@ -54,6 +60,12 @@ async def drive_async(flow: Flow[T], send: Callable[[Request], Awaitable[Respons
         if isinstance(step, Pause):
             await asyncio.sleep(step.seconds)
             outcome = None
+            continue
+        if isinstance(step, Await):
+            try:
+                outcome = await asyncio.wrap_future(step.future)
+            except Exception as error:
+                outcome = error
             continue
         started = monotonic()
         try:

@@ -21,7 +21,9 @@
     ├── JobFailedError              the job ran and failed
     ├── JobCancelledError           the job was cancelled
     ├── WaitTimeoutError            the deadline passed; the job goes on; also a TimeoutError
-    └── DownloadError               files could not be fetched; the output is not affected
+    ├── DownloadError               files could not be fetched; the output is not affected
+    ├── BudgetExceededError         a submit would go over a budget, or its price is not known; nothing was sent
+    └── LedgerError                 the ledger cannot be read or written; a submit that raises it sent nothing
 """
 
 from pathlib import Path
@@ -317,3 +319,41 @@ class DownloadError(RunComfyError):
         super().__init__(f"{files} could not be downloaded: {words}", model_id=model_id, request_id=request_id)
         self.saved = saved
         self.failures = failures
+
+
+class BudgetExceededError(RunComfyError):
+    """A submit would go over a budget, or nobody can tell because its price is not known. Nothing was sent.
+
+    Attributes:
+        budget_usd: The budget, in US dollars.
+        spent_usd: What counts against it so far; jobs whose cost the API has not told yet count with their price.
+        price_usd: What the submit is taken to cost, or None where that is not known: ``Client(prices={id: …})`` tells
+            it.
+        run: The run of ``client.map`` that the budget is for, or None for that of the client.
+    """
+
+    budget_usd: float
+    spent_usd: float
+    price_usd: float | None
+    run: str | None
+
+    def __init__(
+        self, model_id: str, *, budget_usd: float, spent_usd: float, price_usd: float | None, run: str | None
+    ) -> None:
+        of = f"the budget of {budget_usd:.6g} USD" + (f" of run {run!r}" if run else "")
+        if price_usd is None:
+            text = f"the price of {model_id} is not known, and {of} may not be exceeded: tell it in Client(prices=…)"
+        else:
+            text = f"a job of {model_id} for {price_usd:.6g} USD would go over {of}: {spent_usd:.6g} USD are spent"
+        super().__init__(f"{text}. Nothing was sent.", model_id=model_id)
+        self.budget_usd = budget_usd
+        self.spent_usd = spent_usd
+        self.price_usd = price_usd
+        self.run = run
+
+
+class LedgerError(RunComfyError):
+    """The ledger cannot be read or written: no such folder, a full disk, no database.
+
+    Where a submit raises it, nothing was sent.
+    """

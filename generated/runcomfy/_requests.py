@@ -3,14 +3,16 @@
 
 import logging
 from math import inf
+from typing import Any
 from urllib.parse import quote
 
 from ._answers import Answer
+from ._book import Change, Entry, cost_in, written
 from ._errors import ResponseMismatchError, RunComfyError
 from ._http_types import Flow, Request
 from ._pace import Deadline
 from ._reads import AtDeadline, repeated
-from ._status import Status, end_of, status_from
+from ._status import End, Status, end_of, status_from
 
 _CANCELLED = ("cancelled", "canceled", "cancellation_requested")
 _CANCELLING = 5.0
@@ -20,20 +22,20 @@ logger = logging.getLogger(__package__)
 
 
 class JobFlows:
-    """The flows of one job. `timeout` is that of one HTTP request, in seconds."""
+    """The flows of one job. `timeout` is that of one HTTP request, in seconds; `entry` is where it is booked."""
 
-    def __init__(self, request_id: str, model_id: str | None, timeout: float) -> None:
+    def __init__(self, request_id: str, model_id: str | None, timeout: float, entry: Entry) -> None:
         self.request_id = request_id
         self.model_id = model_id
         self.timeout = timeout
+        self.entry = entry
         self.last: Status | None = None
         """The last status that was read, in this process."""
         self._path = f"requests/{quote(request_id, safe='')}"
 
     def status(self) -> Flow[Status]:
         """Read the status; failed reads are repeated for at most one request timeout."""
-        self.last = status_from((yield from self.read("status", Deadline(self.timeout))).fields)
-        return self.last
+        return self.saw(status_from((yield from self.read("status", Deadline(self.timeout))).fields))
 
     def cancel(self, seconds: float = inf) -> Flow[bool]:
         """Ask to cancel, and return whether the job is cancelled. Safe to repeat, so it is repeated like a read."""
@@ -43,10 +45,25 @@ class JobFlows:
         # An accepted cancel is documented as {"status": "completed", "outcome": "cancelled"}: the outcome decides.
         word = answer.fields.get("outcome") or answer.fields.get("status")
         if isinstance(word, str) and word.lower() in _CANCELLED:
+            yield from self.ended("cancelled", answer.fields)
             return True
         # "not_cancellable" is also the answer for a job that an earlier cancel, whose answer was lost, did cancel.
         answer = yield from self.read("status", deadline)
-        return end_of(answer.fields.get("status")) == "cancelled"
+        return self.saw(status_from(answer.fields)).state == "cancelled"
+
+    def saw(self, status: Status) -> Status:
+        """Take note of a status."""
+        if self.last is None or self.last.state != status.state:
+            end = end_of(status.state)
+            is_told = end != "completed"  # which success and failure have in common
+            self.entry.change(Change(state=end if is_told else None, status=status.state))
+        self.last = status
+        return status
+
+    def ended(self, end: End, body: dict[str, Any], error: str | None = None) -> Flow[None]:
+        """Book the end of the job, as a result body tells it."""
+        change = Change(state=end, result=body, cost_usd=cost_in(body), error=error)
+        yield from written(self.entry.change(change), f"request {self.request_id} is {end}")
 
     def read(self, what: str, deadline: Deadline, at_deadline: AtDeadline | None = None) -> Flow[Answer]:
         """Read the ``status`` or the ``result``.

@@ -4,19 +4,24 @@
 import atexit
 import logging
 import os
+from collections.abc import Sequence
 from hashlib import sha256
+from typing import Any
 from urllib.parse import quote
 
 from . import _answers
 from ._answers import Answer, is_model_id
+from ._book import Change, Limit, NewEntry, State, written
 from ._errors import (
     APIConnectionError,
+    APIStatusError,
+    ConfigurationError,
     InputProblem,
     InputValidationError,
     RunComfyError,
     SubmissionOutcomeUnknown,
 )
-from ._http_types import Flow, Once, Request, TransportFailure, exchange
+from ._http_types import Flow, Once, Request, TransportFailure, awaited, exchange
 from ._requests import JobFlows
 
 GRACE = 5.0
@@ -28,18 +33,28 @@ _in_flight: set["Attempt"] = set()
 
 
 def submit(attempt: "Attempt", timeout: float) -> Flow[str]:
-    """Send one submit, exactly once, and return the id of the accepted job."""
+    """Book one submit, send it, exactly once, and return the id of the accepted job."""
     request = Request("POST", model_path(attempt.model_id), timeout, attempt.payload, attempt.once)
-    _in_flight.add(attempt)  # until it is known what became of it
     try:
+        yield from attempt.begin()
+        _in_flight.add(attempt)  # until it is known what became of it
         response = yield from exchange(request)
+        request_id = attempt.request_id(_answers.read(response))
+    except TransportFailure as failure:
+        error = attempt.failed(failure)
+        yield from attempt.ended(error)
+        raise error from failure
     except Exception as error:
-        _in_flight.discard(attempt)
-        if isinstance(error, TransportFailure):
-            raise attempt.failed(error) from error
+        yield from attempt.ended(error)
         raise
-    _in_flight.discard(attempt)
-    return attempt.request_id(_answers.read(response))
+    except BaseException:  # given up: nothing may be waited for any more
+        attempt.give_up()
+        raise
+    finally:
+        _in_flight.discard(attempt)
+    accepted = Change(state="open", request_id=request_id, sent_at=attempt.once.sent_at)
+    yield from written(attempt.entry.change(accepted), f"request {request_id} was accepted")
+    return request_id
 
 
 @atexit.register
@@ -71,7 +86,7 @@ def interrupted(
     """
     _in_flight.discard(attempt)
     if request_id is not None:
-        yield from JobFlows(request_id, attempt.model_id, timeout).leave(interruption, cancel=cancel)
+        yield from JobFlows(request_id, attempt.model_id, timeout, attempt.entry).leave(interruption, cancel=cancel)
         return
     if error is None:
         error = attempt.failed(TransportFailure("interrupted before an answer came", sent=attempt.once.sent))
@@ -79,6 +94,15 @@ def interrupted(
     interruption.__cause__ = error
     if isinstance(error, SubmissionOutcomeUnknown):
         logger.warning("interrupted; %s", error)
+
+
+def _outcome(error: RunComfyError | None) -> Change:
+    """What to book of a submit without a job; no error stands for one that was not sent."""
+    if isinstance(error, SubmissionOutcomeUnknown):
+        request_id, sent_at = error.request_id, error.submitted_at
+        return Change(state="unknown", request_id=request_id, error=str(error), sent_at=sent_at)
+    state: State = "refused" if isinstance(error, APIStatusError) else "not_sent"
+    return Change(state=state, error=None if error is None else str(error))
 
 
 def model_path(model_id: str, subject: str = "a submit") -> str:
@@ -92,18 +116,69 @@ def model_path(model_id: str, subject: str = "a submit") -> str:
     return "models/" + quote(model_id, safe="/")
 
 
-class Attempt:
-    """One submit."""
+class Earlier(Exception):
+    """An equal submit of the run is booked already, and must not be sent again; see ``entry``."""
 
-    def __init__(self, model_id: str, payload: bytes) -> None:
+    def __init__(self, entry: Any) -> None:
+        super().__init__(entry)
+        self.entry = entry
+
+
+class Attempt:
+    """One submit.
+
+    Args:
+        model_id: Where to.
+        payload: What is sent.
+        entry: Where it is booked.
+        limits: What must not be spent beyond.
+        price: Tells what it is to be taken to cost, in US dollars.
+    """
+
+    def __init__(
+        self, model_id: str, payload: bytes, entry: NewEntry, limits: Sequence[Limit], price: Flow[float | None]
+    ) -> None:
         self.model_id = model_id
         self.payload = payload
+        self.entry = entry
         self.once = Once()
         self.process = os.getpid()
+        self._limits = limits
+        self._price = price
+        self._is_booked = False
+
+    def begin(self) -> Flow[None]:
+        """Book it.
+
+        Raises:
+            RunComfyError: it must not be sent.
+            Earlier: an equal submit of its run is booked already.
+        """
+        price = yield from self._price
+        earlier = yield from awaited(self.entry.begin(self._limits, price))
+        if earlier is not None:
+            raise Earlier(earlier)
+        self._is_booked = True
 
     def withdraw(self) -> float:
         """Let nothing be sent that was not yet; how many seconds to wait for the answer to what was."""
-        return 0.0 if self.once.withdraw() else GRACE
+        if not self.once.withdraw():
+            return GRACE
+        self.give_up()  # now, since the program may end at once
+        return 0.0
+
+    def give_up(self) -> None:
+        """Book that its answer will not be waited for."""
+        self.entry.change(_outcome(self.unknown("interrupted before an answer came") if self.once.sent else None))
+
+    def ended(self, error: Exception) -> Flow[None]:
+        """Book that it gave no job."""
+        if not self._is_booked:
+            return
+        told = error if isinstance(error, RunComfyError) and not isinstance(error, ConfigurationError) else None
+        if self.once.sent and told is None:
+            told = self.unknown(str(error))
+        yield from written(self.entry.change(_outcome(told)), str(error))
 
     def request_id(self, answer: Answer) -> str:
         """The id of the accepted job, or the error that says what is known."""

@@ -11,12 +11,13 @@ from ._drive import AsyncShielded, drive_async, undisturbed
 from ._errors import ConfigurationError, RunComfyError
 from ._http_types import Flow
 from ._inputs import Input, OutT
+from ._ledger_entry import LedgerEntry, sent_of
 from ._models import AsyncModels
 from ._outputs import MediaOutput
 from ._progress import shown
 from ._source import Sent
 from ._status import Status
-from ._submit import Attempt, interrupted, submit
+from ._submit import interrupted, submit
 from ._wait import Wait
 
 if TYPE_CHECKING:
@@ -89,6 +90,10 @@ class AsyncClient(ClientBase):
         """Resume a job by its id; nothing is sent. As `Client.job`."""
         return AsyncJob(self, request_id, output)
 
+    def _resumed(self, entry: LedgerEntry, output: type[Any]) -> "AsyncJob[Any]":
+        assert entry.request_id is not None
+        return AsyncJob(self, entry.request_id, output, entry.model_id, sent=sent_of(entry))
+
     @property
     def models(self) -> AsyncModels:
         """The catalog: which models there are, what they take and what they cost. As `Client.models`."""
@@ -101,6 +106,8 @@ class AsyncClient(ClientBase):
             loop, http = self._connections.popitem()
             if not loop.is_closed():  # else they went with it
                 await http.close()
+        if self._ledger is not None:
+            await asyncio.to_thread(self._close_ledger)
 
     async def __aenter__(self) -> Self:
         return self
@@ -112,7 +119,7 @@ class AsyncClient(ClientBase):
         draft, limit = submission.draft, self._settings.max_request_bytes
         # Reading files takes its time, and an event loop has none.
         body = await asyncio.to_thread(draft.body, limit) if draft.files else draft.body(limit)
-        timeout, attempt = self._settings.timeout, Attempt(submission.model_id, body.content)
+        timeout, attempt = self._settings.timeout, self._attempt(submission, body)
         work = AsyncShielded(self._drive(submit(attempt, timeout)))
         try:
             request_id = await work.result()
@@ -122,7 +129,7 @@ class AsyncClient(ClientBase):
                 await self._drive(interrupted(interruption, attempt, known, work.error, timeout, cancel=cancel))
             raise
         sent = Sent(body.record, attempt.once.sent_at)
-        return AsyncJob(self, request_id, submission.output, submission.model_id, monotonic(), sent)
+        return AsyncJob(self, request_id, submission.output, submission.model_id, monotonic(), sent, attempt.entry)
 
     async def _drive(self, flow: Flow[T]) -> T:
         return await drive_async(flow, lambda request: self._connected().send(request))

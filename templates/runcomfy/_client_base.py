@@ -4,19 +4,24 @@ import os
 import ssl
 import sys
 from collections.abc import Container, Mapping
+from hashlib import sha256
 from inspect import iscoroutinefunction
 from typing import Any, Generic, NamedTuple, NoReturn
 
 from . import _progress
 from ._answers import is_request_id
-from ._body import Draft
-from ._errors import InputProblem, InputValidationError
+from ._body import Body, Draft
+from ._book import Book, Entry, Intent, MemoryBook, Spending
+from ._errors import ConfigurationError, InputProblem, InputValidationError
 from ._inputs import Input, OutT
+from ._ledger import Ledger, ledger_of
 from ._outputs import MediaOutput, Output
 from ._pace import Durations
+from ._pricing import Pricing, limits_of
 from ._requests import JobFlows
 from ._settings import Token, positive, resolve
 from ._source import Sent, Source
+from ._submit import Attempt
 from ._wait import Wait
 
 
@@ -25,6 +30,10 @@ class Submission(NamedTuple):
 
     draft: Draft
     output: type[Any]
+    run: str | None = None
+    """The run of a map that it belongs to."""
+    occurrence: int = 0
+    """How many equal inputs came before it in the run."""
 
     @property
     def model_id(self) -> str:
@@ -61,6 +70,9 @@ class ClientBase:
         headers: Mapping[str, str] | None = None,
         proxy: str | None = None,
         verify: bool | ssl.SSLContext | str | os.PathLike[str] = True,
+        ledger: str | os.PathLike[str] | Ledger | None = None,
+        budget_usd: float | None = None,
+        prices: Mapping[str, float] | None = None,
     ) -> None:
         """Make a client; nothing is sent, and no connection is opened.
 
@@ -82,9 +94,18 @@ class ClientBase:
             headers: Further headers of every request.
             proxy: URL of a proxy. Without one, the environment's (``HTTPS_PROXY`` …) is used.
             verify: How TLS certificates are checked: True, False, the path of a CA bundle, or an SSL context.
+            ledger: Where each submit is written down before it is sent, and what became of it: a path, a URL, or a
+                `Ledger`.
+            budget_usd: How many US dollars may be spent; a submit that would go over, or whose price nobody knows, is
+                refused before anything is sent. Without a ledger it is the budget of this client; with one, of all that
+                is in the ledger, by any process and at any time. A job counts with its estimated price until the API
+                tells its cost.
+            prices: What a job of a model is to be taken to cost, in US dollars, by model id; of the others the budget
+                reads the price in the catalog.
 
         Raises:
             ConfigurationError: there is no token, or a setting is not usable.
+            LedgerError: the ledger cannot be opened.
         """
         hidden = None if token is None else Token(token)
         del token  # so that no traceback from here on shows it
@@ -100,6 +121,11 @@ class ClientBase:
             proxy=proxy,
             verify=verify,
         )
+        self._limits = limits_of(budget_usd)
+        self._pricing = Pricing(prices)
+        self._owns_ledger = not isinstance(ledger, Ledger)
+        self._ledger = None if ledger is None else ledger_of(ledger)
+        self._book: Book = MemoryBook() if self._ledger is None else self._ledger._book(self._settings.base_url)
         self._durations = Durations()
         self._connections: dict[Any, Any] = {}  # by process, or by event loop
 
@@ -115,8 +141,44 @@ class ClientBase:
         if function is not None and (not callable(function) or iscoroutinefunction(function)):
             raise TypeError(f"{name}: {function!r} is no plain function")
 
+    def _attempt(self, submission: Submission, body: Body) -> Attempt:
+        """A submit that is to be booked and sent."""
+        intent = Intent(
+            model_id=submission.model_id,
+            payload_sha256=sha256(body.content).hexdigest() if self._ledger else "",  # long bodies take a while
+            record=body.record,
+            run=submission.run,
+            occurrence=submission.occurrence,
+            seconds=self._settings.timeout,
+        )
+        price = self._pricing.price(submission.model_id)
+        return Attempt(submission.model_id, body.content, self._book.enter(intent), self._limits, price)
+
+    def _close_ledger(self) -> None:
+        if self._ledger is not None and self._owns_ledger:
+            self._ledger.close()
+
     def _cancels(self, cancel_on_interrupt: bool | None) -> bool:
         return self._settings.cancel_on_interrupt if cancel_on_interrupt is None else cancel_on_interrupt
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger in use.
+
+        Raises:
+            ConfigurationError: the client was made without one.
+        """
+        if self._ledger is None:
+            raise ConfigurationError("this client has no ledger; make it with Client(ledger=…)")
+        return self._ledger
+
+    def spending(self) -> Spending:
+        """What has been spent: by this client without a ledger, with one by all that is in it. Nothing is sent.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        return self._book.spending()
 
     @property
     def base_url(self) -> str:
@@ -146,6 +208,7 @@ class JobBase(Generic[OutT]):
         model_id: str | None = None,
         accepted_at: float | None = None,
         sent: Sent | None = None,
+        entry: Entry | None = None,
     ) -> None:
         if not is_request_id(request_id):
             raise InputValidationError("a job", [InputProblem("request_id", f"{request_id!r} is no request id")])
@@ -157,7 +220,8 @@ class JobBase(Generic[OutT]):
         self._sent = sent
         self._output: type[OutT] = output
         self._client = client
-        self._flows = JobFlows(request_id, model_id, client._settings.timeout)
+        entry = client._book.find(request_id) if entry is None else entry
+        self._flows = JobFlows(request_id, model_id, client._settings.timeout, entry)
 
     @property
     def _source(self) -> Source:

@@ -1,15 +1,16 @@
 """What passes between the decisions and the network: plain values, no httpx.
 
-A *flow* is a generator that holds the decisions of one operation. It yields what to do next (send a `Request`, or
-`Pause`) and is sent the `Response`; what goes wrong meanwhile is thrown into it, a failed exchange as a
-`TransportFailure`. The sync and the async client each drive the same flows with a loop of their own, so every decision
-stands once.
+A *flow* is a generator that holds the decisions of one operation. It yields what to do next (send a `Request`,
+`Pause`, `Await` what another thread does) and is sent the `Response` or the result; what goes wrong meanwhile is
+thrown into it, a failed exchange as a `TransportFailure`. The sync and the async client each drive the same flows
+with a loop of their own, so every decision stands once.
 """
 
 from collections.abc import Generator, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from time import time
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -63,6 +64,13 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
+class Await:
+    """Go on once something that another thread does is done; its result is sent, or its exception thrown."""
+
+    future: Future[Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Response:
     """An HTTP answer with its whole body; header names are in lower case."""
 
@@ -91,12 +99,17 @@ class TransportFailure(Exception):
         self.sent = sent
 
 
-Step = Request | Pause
-Flow = Generator[Step, Response | None, T]
+Step = Request | Pause | Await
+Flow = Generator[Step, Any, T]
 
 
 def exchange(request: Request) -> Flow[Response]:
     """Send one request and return its answer."""
-    response = yield request
-    assert response is not None, "a driver answers every request"
+    response: Response = yield request
     return response
+
+
+def awaited(future: Future[T]) -> Flow[T]:
+    """Return the result of what another thread does."""
+    result: T = yield Await(future)
+    return result

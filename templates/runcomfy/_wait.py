@@ -57,7 +57,7 @@ class Wait:
         while self._seen is None or not self._seen.done:
             yield from self._pause()
             answer = yield from self._read("status", self._deadline)
-            status = self._job.last = status_from(answer.fields)
+            status = self._job.saw(status_from(answer.fields))
             self._pace.saw(monotonic(), done=status.done)
             if status != self._seen:
                 self._seen = status
@@ -65,7 +65,17 @@ class Wait:
         return None
 
     def outcome(self, on_update: Callable[[Status], object] | None) -> Flow[dict[str, Any]]:
-        """Wait for the end and return the result body of a job that succeeded."""
+        """Wait for the end, and return the result body of a job that succeeded."""
+        try:
+            body = yield from self._success(on_update)
+        except (JobFailedError, JobCancelledError) as error:
+            end: End = "failed" if isinstance(error, JobFailedError) else "cancelled"
+            yield from self._job.ended(end, error.raw, str(error))
+            raise
+        yield from self._job.ended("completed", body)
+        return body
+
+    def _success(self, on_update: Callable[[Status], object] | None) -> Flow[dict[str, Any]]:
         while (status := (yield from self.next_change())) is not None:
             if on_update is not None:
                 on_update(status)

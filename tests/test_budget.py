@@ -1,0 +1,192 @@
+"""Budgets: nothing is sent that would go over, whatever else is submitted at the same time."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from conftest import Kind
+from runcomfy import (
+    APIConnectionError,
+    AsyncClient,
+    BudgetExceededError,
+    Client,
+    ConfigurationError,
+    JobCancelledError,
+    Ledger,
+    NotFoundError,
+    SubmissionOutcomeUnknown,
+)
+from runcomfy.models.blackforestlabs.flux_1_kontext.max import text_to_image
+from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
+from runcomfy.sandbox import Fault, Sandbox
+
+REQUEST = edit.Input(prompt="p", image_url="u")
+PRICES = {edit.MODEL_ID: 0.1, text_to_image.MODEL_ID: 0.04}
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+def book(request: pytest.FixtureRequest, tmp_path: Any) -> dict[str, Any]:
+    """The settings of a client for each place where it may book."""
+    if request.param == "memory":
+        return {"prices": PRICES}
+    if request.param == "sqlite":
+        return {"prices": PRICES, "ledger": tmp_path / "jobs.sqlite3"}
+    return {"prices": PRICES, "ledger": request.getfixturevalue("postgresql")}
+
+
+def test_a_submit_that_would_go_over_is_refused_before_it_is_sent(
+    kind: Kind, sandbox: Sandbox, book: dict[str, Any]
+) -> None:
+    client = kind.client(sandbox, budget_usd=0.25, **book)
+    for _ in range(2):
+        kind.settle(client.submit(REQUEST))
+
+    with pytest.raises(BudgetExceededError) as caught:
+        kind.settle(client.submit(REQUEST))
+    kind.settle(client.submit(text_to_image.Input(prompt="p")))  # there is enough for this one
+
+    assert str(caught.value) == (
+        f"a job of {edit.MODEL_ID} for 0.1 USD would go over the budget of 0.25 USD: 0.2 USD are spent."
+        " Nothing was sent."
+    )
+    facts = caught.value
+    assert (facts.budget_usd, facts.spent_usd, facts.price_usd, facts.run) == (0.25, 0.2, 0.1, None)
+    assert [job.model.id for job in sandbox.accepted] == [edit.MODEL_ID] * 2 + [text_to_image.MODEL_ID]
+    assert client.spending().total_usd == 0.24
+    assert client.spending().by_model == {edit.MODEL_ID: 0.2, text_to_image.MODEL_ID: 0.04}
+
+
+def test_what_was_not_accepted_costs_nothing(kind: Kind, sandbox: Sandbox, book: dict[str, Any]) -> None:
+    client = kind.client(sandbox, budget_usd=0.1, **book)
+    sandbox.faults.append(Fault("submit", 404))
+    with pytest.raises(NotFoundError):
+        kind.settle(client.submit(REQUEST))
+
+    kind.settle(client.submit(REQUEST))
+
+    assert (client.spending().jobs, client.spending().estimated_usd) == (1, 0.1)
+
+
+def test_what_was_not_sent_costs_nothing(kind: Kind, book: dict[str, Any]) -> None:
+    client = kind.client(token="t", base_url="http://127.0.0.1:9", budget_usd=0.1, **book)
+
+    for _ in range(3):
+        with pytest.raises(APIConnectionError):
+            kind.settle(client.submit(REQUEST))
+
+    assert (client.spending().jobs, client.spending().total_usd) == (0, 0.0)
+
+
+def test_what_may_have_been_accepted_counts(kind: Kind, sandbox: Sandbox, book: dict[str, Any]) -> None:
+    client = kind.client(sandbox, budget_usd=0.1, **book)
+    sandbox.faults.append(Fault("submit", drop="answer", takes_effect=True))
+    with pytest.raises(SubmissionOutcomeUnknown):
+        kind.settle(client.submit(REQUEST))
+
+    with pytest.raises(BudgetExceededError):
+        kind.settle(client.submit(REQUEST))
+
+
+def test_a_cancelled_job_costs_nothing(kind: Kind, stuck: Sandbox, book: dict[str, Any]) -> None:
+    client = kind.client(stuck, budget_usd=0.1, **book)
+    job = kind.settle(client.submit(REQUEST))
+    assert kind.settle(job.cancel())
+    with pytest.raises(JobCancelledError):
+        kind.settle(job.result())
+
+    kind.settle(client.submit(REQUEST))
+
+    assert client.spending().total_usd == 0.1
+
+
+def test_the_cost_that_the_api_tells_takes_the_place_of_the_price(
+    kind: Kind, sandbox: Sandbox, book: dict[str, Any]
+) -> None:
+    client = kind.client(sandbox, budget_usd=0.1, **book)
+    sandbox.faults.append(Fault("result", changes={"cost": 0.000001}))
+
+    kind.settle(client.run(REQUEST))
+
+    assert (client.spending().cost_usd, client.spending().estimated_usd) == (0.000001, 0.0)
+    with pytest.raises(BudgetExceededError, match=r"0\.1 USD: 1e-06 USD are spent"):
+        kind.settle(client.submit(REQUEST))
+
+
+@pytest.mark.parametrize("cost", [-1, True, "0.01", None, 1e400, [1]])
+def test_a_cost_that_is_none_leaves_the_price(kind: Kind, sandbox: Sandbox, cost: Any) -> None:
+    client = kind.client(sandbox, budget_usd=1.0, prices=PRICES)
+    sandbox.faults.append(Fault("result", changes={"cost": cost}))
+
+    kind.settle(client.run(REQUEST))
+
+    assert (client.spending().cost_usd, client.spending().estimated_usd) == (0.0, 0.1)
+
+
+def test_of_many_submits_at_once_only_those_are_sent_that_the_budget_covers(
+    kind: Kind, sandbox: Sandbox, book: dict[str, Any]
+) -> None:
+    client = kind.client(sandbox, budget_usd=1.0, **book)
+    if kind.is_async:
+
+        async def submit() -> list[Any]:
+            return await asyncio.gather(*(client.submit(REQUEST) for _ in range(40)), return_exceptions=True)
+
+        outcomes = kind.settle(submit())
+    else:
+        with ThreadPoolExecutor(20) as pool:
+            futures = [pool.submit(client.submit, REQUEST) for _ in range(40)]
+            outcomes = [future.exception() or future.result() for future in futures]
+
+    assert sum(isinstance(outcome, BudgetExceededError) for outcome in outcomes) == 30
+    assert len(sandbox.accepted) == 10
+
+
+def test_several_processes_share_the_budget_of_a_ledger(sandbox: Sandbox, run_program: Any, database: str) -> None:
+    text = f"""
+import subprocess, sys
+if len(sys.argv) == 1:
+    programs = [subprocess.Popen([sys.executable, __file__, "child"]) for _ in range(3)]
+    print([program.wait() for program in programs])
+else:
+    from runcomfy import BudgetExceededError, Client
+    from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
+    with Client(ledger={database!r}, budget_usd=0.75, prices={PRICES!r}) as client:
+        for _ in range(5):
+            try:
+                edit.submit(client, prompt="p", image_url="u")
+            except BudgetExceededError as error:
+                assert error.spent_usd == 0.7, error
+"""
+
+    assert run_program(text, sandbox) == "[0, 0, 0]\n"
+
+    assert len(sandbox.accepted) == 7
+    with Ledger(database) as ledger:
+        assert (ledger.spending().jobs, ledger.spending().total_usd) == (7, 0.7)
+
+
+def test_without_a_budget_the_price_that_is_given_is_booked(kind: Kind, sandbox: Sandbox, book: dict[str, Any]) -> None:
+    client = kind.client(sandbox, **book)
+
+    kind.settle(client.submit(REQUEST))
+
+    assert client.spending().estimated_usd == 0.1
+
+
+@pytest.mark.parametrize("make", [Client, AsyncClient])
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"budget_usd": -1}, "budget_usd: -1 is no amount of US dollars"),
+        ({"budget_usd": True}, "budget_usd: True is no amount"),
+        ({"budget_usd": "5"}, "budget_usd: '5' is no amount"),
+        ({"budget_usd": float("nan")}, "budget_usd: nan is no amount"),
+        ({"prices": [("a/b", 1)]}, "prices: .* is no dict of model ids and US dollars"),
+        ({"prices": {"a/b": -1}}, "prices: a/b: -1 is no amount"),
+        ({"prices": {"..": 1}}, r"prices: '\.\.' is no model id"),
+    ],
+)
+def test_what_is_no_amount_is_refused(make: Any, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        make(token="t", **settings)
