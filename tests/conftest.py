@@ -103,13 +103,16 @@ class Kind:
             settings = {"base_url": sandbox.base_url, "token": sandbox.token, **settings}
         client = (AsyncClient if self.is_async else Client)(**{"poll_interval": 0.0, **settings})
         self._clients.append(client)
-        TOKENS[settings.get("token") or client._settings.token.reveal()].add(urlsplit(client.base_url).port)
+        ports = {urlsplit(url).port for url in (client.base_url, client.account_url)}
+        TOKENS[settings.get("token") or client._settings.token.reveal()].update(ports)
         return client
 
-    def client_of(self, package: ModuleType, sandbox: Sandbox) -> Any:
+    def client_of(self, package: ModuleType, sandbox: Sandbox | None = None, **settings: Any) -> Any:
         """A client of another generated package."""
+        if sandbox is not None:
+            settings = {"base_url": sandbox.base_url, "token": sandbox.token, **settings}
         made = getattr(package, "AsyncClient" if self.is_async else "Client")
-        self._clients.append(made(base_url=sandbox.base_url, token=sandbox.token, poll_interval=0.0))
+        self._clients.append(made(**{"poll_interval": 0.0, **settings}))
         return self._clients[-1]
 
     def settle(self, value: Any) -> Any:

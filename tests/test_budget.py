@@ -1,7 +1,10 @@
 """Budgets: nothing is sent that would go over, whatever else is submitted at the same time."""
 
 import asyncio
+import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,18 +18,19 @@ from runcomfy import (
     JobCancelledError,
     Ledger,
     NotFoundError,
+    PermissionDeniedError,
     SubmissionOutcomeUnknown,
 )
 from runcomfy.models.blackforestlabs.flux_1_kontext.max import text_to_image
 from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
-from runcomfy.sandbox import Fault, Sandbox
+from runcomfy.sandbox import Fault, Sandbox, Variant
 
 REQUEST = edit.Input(prompt="p", image_url="u")
 PRICES = {edit.MODEL_ID: 0.1, text_to_image.MODEL_ID: 0.04}
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])
-def book(request: pytest.FixtureRequest, tmp_path: Any) -> dict[str, Any]:
+def book(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
     """The settings of a client for each place where it may book."""
     if request.param == "memory":
         return {"prices": PRICES}
@@ -172,6 +176,116 @@ def test_without_a_budget_the_price_that_is_given_is_booked(kind: Kind, sandbox:
     kind.settle(client.submit(REQUEST))
 
     assert client.spending().estimated_usd == 0.1
+
+
+SCHEMA = {"type": "object", "properties": {"duration": {"type": "integer"}}}
+
+
+@pytest.fixture
+def priced(tmp_path: Path) -> Iterator[Sandbox]:
+    """A sandbox with models that have a price in the catalog, and one that has none."""
+    entries = {
+        "clip": {"base_price_usd": 0.05, "price_unit": "second"},
+        "cut": {"base_price_usd": 0.2, "price_unit": "output"},
+        "odd": {"base_price_usd": 0.2, "price_unit": "furlong"},
+        "new": {},
+    }
+    for name, entry in entries.items():
+        file = tmp_path / f"priced/acme/{name}.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps({**entry, "input_schema": SCHEMA}))
+    with Sandbox(tmp_path / "priced") as sandbox:
+        yield sandbox
+
+
+def test_the_price_is_read_in_the_catalog_and_estimated_for_the_input(kind: Kind, priced: Sandbox) -> None:
+    client = kind.client(priced, budget_usd=1.0)
+    for duration in (4, 6, 9):
+        kind.settle(client.submit("acme/clip", {"duration": duration}))
+
+    with pytest.raises(BudgetExceededError) as caught:
+        kind.settle(client.submit("acme/clip", {"duration": 2}))
+    kind.settle(client.submit("acme/clip", {"duration": 1}))
+
+    assert (caught.value.spent_usd, caught.value.price_usd) == (0.95, 0.1)
+    assert client.spending().total_usd == 1.0
+    assert [request.path for request in priced.requests].count("/v1/models/acme/clip") == 1 + 4
+
+
+@pytest.mark.parametrize("arguments", [("acme/new", {}), ("acme/odd", {}), ("acme/clip", {})])
+def test_a_job_whose_price_is_not_known_is_refused_unless_one_is_given(
+    kind: Kind, priced: Sandbox, arguments: tuple[str, dict[str, Any]]
+) -> None:
+    with pytest.raises(BudgetExceededError) as caught:
+        kind.settle(kind.client(priced, budget_usd=1.0).submit(*arguments))
+    kind.settle(kind.client(priced, budget_usd=1.0, prices={arguments[0]: 0.5}).submit(*arguments))
+
+    assert str(caught.value) == (
+        f"the price of {arguments[0]} is not known, and the budget of 1 USD may not be exceeded: tell it in"
+        " Client(prices=…). Nothing was sent."
+    )
+    assert caught.value.price_usd is None
+    assert len(priced.accepted) == 1
+
+
+def test_many_submits_at_once_read_the_price_once(kind: Kind, priced: Sandbox) -> None:
+    client = kind.client(priced, budget_usd=100.0)
+    if kind.is_async:
+
+        async def submit() -> None:
+            await asyncio.gather(*(client.submit("acme/cut", {}) for _ in range(20)))
+
+        kind.settle(submit())
+    else:
+        with ThreadPoolExecutor(20) as pool:
+            list(pool.map(lambda _: client.submit("acme/cut", {}), range(20)))
+
+    assert sum(request.method == "GET" for request in priced.requests) == 1
+    assert client.spending().total_usd == 4.0
+
+
+def test_a_price_that_cannot_be_read_is_told_and_nothing_is_sent(kind: Kind, priced: Sandbox) -> None:
+    client = kind.client(priced, budget_usd=1.0)
+
+    with pytest.raises(NotFoundError, match="look up acme/none"):
+        kind.settle(client.submit("acme/none", {}))
+    priced.faults.append(Fault("model", 403))
+    with pytest.raises(PermissionDeniedError):
+        kind.settle(client.submit("acme/cut", {}))
+    kind.settle(client.submit("acme/cut", {}))
+
+    assert sum(request.method == "POST" for request in priced.requests) == 1
+
+
+def test_an_interrupted_reading_of_a_price_leaves_it_to_another(priced: Sandbox) -> None:
+    async def submit() -> None:
+        async with AsyncClient(priced.token, priced.base_url, budget_usd=1.0) as client:
+            priced.faults.append(Fault("model", delay=3600))
+            first = asyncio.create_task(client.submit("acme/cut", {}))
+            while not priced.requests:  # noqa: ASYNC110  # the condition is one of the sandbox's thread
+                await asyncio.sleep(0)
+            second = asyncio.create_task(client.submit("acme/cut", {}))
+            await asyncio.sleep(0)
+            first.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await first
+            await second
+            assert client.spending().total_usd == 0.2
+
+    asyncio.run(submit())
+    assert len(priced.accepted) == 1
+
+
+def test_what_a_job_did_cost_is_booked_when_it_is_read(kind: Kind, tmp_path: Path, book: dict[str, Any]) -> None:
+    with Sandbox(variant=Variant(cost_after=1)) as sandbox:
+        client = kind.client(sandbox, budget_usd=1.0, **book)
+        job = kind.settle(client.submit(REQUEST))
+        kind.settle(job.result())
+        before = client.spending()
+        cost = kind.settle(job.cost())
+
+    assert (before.cost_usd, before.estimated_usd) == (0.0, 0.1)
+    assert client.spending().total_usd == client.spending().cost_usd == cost
 
 
 @pytest.mark.parametrize("make", [Client, AsyncClient])

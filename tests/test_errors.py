@@ -205,7 +205,9 @@ def test_reads_are_repeated_until_they_succeed(kind: Kind, sandbox: Sandbox, cli
     sandbox.faults.append(Fault("result", 200, b'{"error_code": 500001}', {"Retry-After": "0"}))
 
     assert kind.settle(job.result()).image is not None
-    assert [request.path.rpartition("/")[2] for request in sandbox.requests[1:]] == ["status"] * 4 + ["result"] * 2
+    assert [request.path.rpartition("/")[2] for request in sandbox.requests[1:]] == ["status"] * 4 + [
+        "result?include_cost=true"
+    ] * 2
 
 
 def test_a_cut_read_is_repeated(kind: Kind) -> None:

@@ -261,7 +261,7 @@ def test_states_that_come_out_of_order_end_at_the_true_end(kind: Kind, sandbox: 
     assert [request.path.rpartition("/")[2] for request in sandbox.requests] == [
         edit.MODEL_ID.rpartition("/")[2],
         *["status"] * 5,
-        *["result"] * 2,
+        *["result?include_cost=true"] * 2,
     ]
 
 

@@ -161,7 +161,9 @@ def test_what_only_the_first_call_shows_to_be_unusable_is_a_configuration_error(
 ) -> None:
     client = kind.client(**{"base_url": sandbox.base_url, "token": "t", **settings})
 
-    with pytest.raises(ConfigurationError, match=r"base_url, proxy or verify|pip install 'httpx\[socks\]'"):
+    with pytest.raises(
+        ConfigurationError, match=r"base_url, account_url, proxy or verify|pip install 'httpx\[socks\]'"
+    ):
         kind.settle(client.submit(REQUEST))
 
 

@@ -34,6 +34,9 @@ FAILURES: list[tuple[bytes, Callable[[Any], Any]]] = [
     (b"", lambda client: client.job("r1").status()),
     (http_answer("200 OK", b'{"status": "in_queue"}'), lambda client: client.job("r1").result(timeout=0.2)),
     (http_answer("404 Not Found", b"<html>"), lambda client: client.job("r1").cancel()),
+    (b"", lambda client: client.balance()),
+    (http_answer("200 OK", b"{}"), lambda client: client.balance()),
+    (b"", lambda client: client.job("r1").cost()),
 ]
 
 
@@ -133,7 +136,7 @@ def test_the_debug_log_tells_method_path_status_and_seconds(
         f"POST models/{edit.MODEL_ID}",
         f"GET requests/{job.id}/status",
         f"GET requests/{job.id}/status",
-        f"GET requests/{job.id}/result",
+        f"GET requests/{job.id}/result?include_cost=true",
     ]
     assert [line.partition(": ")[2].partition(" (")[0] for line in lines[::2]] == ["200", "200"]
     assert "Server disconnected" in lines[1]

@@ -16,7 +16,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from PIL import Image
-from runcomfy import AsyncClient, AsyncJob, Client, Job, MediaInput, MediaOutput, ModelInfo, Status, WaitTimeoutError
+from runcomfy import AsyncClient, AsyncJob, Client, Job, MediaInput, MediaOutput, ModelInfo, Price, Status
+from runcomfy import WaitTimeoutError
 from runcomfy.models.blackforestlabs.flux_1_kontext.max import text_to_image
 from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
 from runcomfy.models.bytedance.seedance_2_5.reference_to_video import v720p
@@ -60,6 +61,10 @@ def sync(client: Client) -> None:
     print(job.cancel() is True, job.id, job.status().raw)
     assert_type(client.models.list(search="edit", on_page=print), list[ModelInfo])
     assert_type(client.models.get("acme/new-model").base_price_usd, float | None)
+    assert_type(client.price("acme/new-model"), Price)
+    assert_type(client.price(edit.MODEL_ID).estimate(edit.Input(prompt="p", image_url="u")), float | None)
+    assert_type(client.price("acme/new-model").estimate({"prompt": "p"}), float | None)
+    assert_type((client.balance(), job.cost(timeout=5)), tuple[float, float | None])
 
 
 async def concurrent(client: AsyncClient) -> None:
@@ -71,6 +76,8 @@ async def concurrent(client: AsyncClient) -> None:
     assert_type(await client.run("acme/new-model", {}), MediaOutput)
     assert_type(await client.models.list(kind="model", include_schema=True), list[ModelInfo])
     assert_type(await client.models.get("acme/new-model"), ModelInfo)
+    assert_type(await client.price("acme/new-model"), Price)
+    assert_type((await client.balance(), await job.cost()), tuple[float, float | None])
     async for status in job.updates():
         show(status)
 
@@ -105,6 +112,8 @@ client.run("acme/new-model")
 client.job("id", edit.Input)
 client.models.list("edit")
 client.models.get("acme/new-model").price
+client.price("acme/new-model").estimate("p")
+client.job("id", edit.Output).cost() + 1
 client.job("id", edit.Output).result().picture
 Client(tokn="t")
 runcomfy.Clinet

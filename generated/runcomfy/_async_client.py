@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager, suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
+from ._account import balance
 from ._client_base import ClientBase, JobBase, Submission, submission
+from ._costs import cost, price
 from ._drive import AsyncShielded, drive_async, undisturbed
 from ._errors import ConfigurationError, RunComfyError
 from ._http_types import Flow
@@ -15,7 +17,9 @@ from ._inputs import Input, OutT
 from ._ledger_entry import LedgerEntry, sent_of
 from ._models import AsyncModels
 from ._outputs import MediaOutput
+from ._price import Price
 from ._progress import shown
+from ._settings import positive
 from ._source import Sent
 from ._status import Status
 from ._submit import interrupted, submit
@@ -99,6 +103,14 @@ class AsyncClient(ClientBase):
     def models(self) -> AsyncModels:
         """The catalog: which models there are, what they take and what they cost. As `Client.models`."""
         return AsyncModels(self)
+
+    async def balance(self) -> float:
+        """Read the account's balance, in US dollars. As `Client.balance`."""
+        return await self._drive(balance(self._settings.timeout))
+
+    async def price(self, model_id: str) -> Price:
+        """Read the price of a model in the catalog. As `Client.price`."""
+        return await self._drive(price(model_id, self._settings.timeout))
 
     async def close(self) -> None:
         """Close the connections. May be called more than once; after it the client cannot be used."""
@@ -197,6 +209,10 @@ class AsyncJob(JobBase[OutT]):
     async def cancel(self) -> bool:
         """Cancel the job, which works only while it is in the queue. As `Job.cancel`."""
         return await self._client._drive(self._flows.cancel())
+
+    async def cost(self, timeout: float = 10.0) -> float | None:
+        """Read what the job did cost, in US dollars, as the API tells it. As `Job.cost`."""
+        return await self._client._drive(cost(self._flows, positive("timeout", timeout)))
 
     @asynccontextmanager
     async def _guarded(self, cancel_on_interrupt: bool | None) -> AsyncIterator[None]:

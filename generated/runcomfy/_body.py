@@ -63,6 +63,12 @@ class Draft:
         except (TypeError, ValueError, RecursionError) as error:
             raise self._invalid(InputProblem("", f"not JSON: {error}")) from None
 
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What is sent, by its names on the wire, but with a mark of no meaning in the place of each local file."""
+        arguments: dict[str, Any] = json.loads(self._json)
+        return arguments
+
     def body(self, limit: int) -> Body:
         """Read the files, and put them into the JSON.
 

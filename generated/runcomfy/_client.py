@@ -7,7 +7,9 @@ from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
+from ._account import balance
 from ._client_base import ClientBase, JobBase, Submission, submission
+from ._costs import cost, price
 from ._drive import Shielded, drive
 from ._errors import ConfigurationError, RunComfyError
 from ._http_types import Flow
@@ -15,7 +17,9 @@ from ._inputs import Input, OutT
 from ._ledger_entry import LedgerEntry, sent_of
 from ._models import Models
 from ._outputs import MediaOutput
+from ._price import Price
 from ._progress import shown
+from ._settings import positive
 from ._source import Sent
 from ._status import Status
 from ._submit import interrupted, submit
@@ -135,6 +139,32 @@ class Client(ClientBase):
     def models(self) -> Models:
         """The catalog: which models there are, what they take and what they cost."""
         return Models(self)
+
+    def balance(self) -> float:
+        """Read the account's balance, in US dollars. It may be zero or less; one balance pays for all of RunComfy.
+
+        Raises:
+            APIStatusError: the API refused, or answered with something that has no balance in it.
+            APIConnectionError: no answer came within one request timeout, repetitions included.
+            ConfigurationError: the client is closed.
+        """
+        return self._drive(balance(self._settings.timeout))
+
+    def price(self, model_id: str) -> Price:
+        """Read the price of a model in the catalog; its `Price.estimate` tells what a job is likely to cost.
+
+        Where the catalog does not answer within one request timeout, but at most 10 seconds, it is the price that was
+        known when this package was generated, and its `Price.source` says so.
+
+        Raises:
+            InputValidationError: `model_id` cannot be an id; nothing was sent.
+            APIStatusError: the API refused; `NotFoundError` where it has no such model. `InternalServerError` only for
+                a model that is not in this package.
+            APIConnectionError: no answer came, and the model is not in this package.
+            ResponseMismatchError: the API answered about another model.
+            ConfigurationError: the client is closed.
+        """
+        return self._drive(price(model_id, self._settings.timeout))
 
     def close(self) -> None:
         """Close the connections. May be called more than once; after it the client cannot be used."""
@@ -273,6 +303,27 @@ class Job(JobBase[OutT]):
             ConfigurationError: the client is closed.
         """
         return self._client._drive(self._flows.cancel())
+
+    def cost(self, timeout: float = 10.0) -> float | None:
+        """Read what the job did cost, in US dollars, as the API tells it.
+
+        The API may not know yet when the job has just ended: then it is asked again. Nothing is waited for while the
+        job has not ended.
+
+        Args:
+            timeout: Seconds until it is asked no more.
+
+        Returns:
+            The cost. For a job that was cancelled, 0.0 where the API says nothing else: only jobs that have not begun
+            can be cancelled. None for a job that has not ended, and where the API does not tell in time.
+
+        Raises:
+            APIStatusError: the API refused; `NotFoundError` where it does not know the job (any more).
+            APIConnectionError: no answer came within one request timeout or `timeout`, repetitions included.
+            ResponseMismatchError: the API answered about another request or model.
+            ConfigurationError: the client is closed, or `timeout` is no number of seconds above zero.
+        """
+        return self._client._drive(cost(self._flows, positive("timeout", timeout)))
 
     @contextmanager
     def _guarded(self, cancel_on_interrupt: bool | None) -> Iterator[None]:

@@ -63,6 +63,7 @@ class ClientBase:
         token: str | None = None,
         base_url: str | None = None,
         *,
+        account_url: str | None = None,
         timeout: float = 60.0,
         wait_timeout: float = 600.0,
         poll_interval: float | None = None,
@@ -82,6 +83,9 @@ class ClientBase:
                 the token file of the official command line.
             base_url: Where the API is, with or without ``/v1``. Without one: ``RUNCOMFY_MODEL_API_BASE``, then
                 https://model-api.runcomfy.net/v1.
+            account_url: Where account calls such as `balance` go; the token is sent there, too. Without one:
+                https://api.runcomfy.net/prod/v2 for production, else ``/prod/v2`` at the scheme, host and port of
+                `base_url`.
             timeout: Seconds that one HTTP request may take from its start to the end of the answer. In the sync client,
                 the system's look-up of the host's name comes on top.
             wait_timeout: Seconds that a whole wait for a result may take, unless the call says otherwise.
@@ -113,6 +117,7 @@ class ClientBase:
         self._settings = resolve(
             token=hidden,
             base_url=base_url,
+            account_url=account_url,
             timeout=timeout,
             wait_timeout=wait_timeout,
             poll_interval=poll_interval,
@@ -152,7 +157,7 @@ class ClientBase:
             occurrence=submission.occurrence,
             seconds=self._settings.timeout,
         )
-        price = self._pricing.price(submission.model_id)
+        price = self._pricing.estimate(submission.draft, self._settings.timeout, reads=bool(self._limits))
         return Attempt(submission.model_id, body.content, self._book.enter(intent), self._limits, price)
 
     def _close_ledger(self) -> None:
@@ -185,6 +190,11 @@ class ClientBase:
     def base_url(self) -> str:
         """The base URL in use, with ``/v1``."""
         return self._settings.base_url
+
+    @property
+    def account_url(self) -> str:
+        """Where account calls such as `balance` go."""
+        return self._settings.account_url
 
     def __repr__(self) -> str:
         made = "_settings" in vars(self)  # a debugger may show a client that could not be made

@@ -45,6 +45,9 @@ _POOLS, _PER_POOL = 32, 4
 """How many pools an async client has, and how many connections each."""
 _PIECE = 256 * 1024
 
+_Network = tuple[ssl.SSLContext, httpx.Proxy | None]
+"""What is needed to connect: how certificates are checked, and the proxy."""
+
 _fetches_a_file: ContextVar[bool] = ContextVar("fetches_a_file", default=False)
 getLogger("httpcore.http11").addFilter(lambda _: not _fetches_a_file.get())  # a redirect in it may have a signature
 
@@ -55,8 +58,10 @@ class Http:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         with _configuring():
-            self._transport = _Transport(*_network(settings), Backend())
-            self._client = httpx.Client(transport=self._transport, **_options(settings))
+            self._transports = {
+                origin: _Transport(*network, Backend()) for origin, network in _networks(settings).items()
+            }
+            self._client = httpx.Client(**_routes(self._transports), **_options(settings))
 
     def send(self, request: Request) -> Response:
         """Send one request and read its answer.
@@ -77,7 +82,8 @@ class Http:
         finally:
             deadline.reset(reset)
             if self._client.is_closed:  # since this exchange began, which may have opened one more connection
-                self._transport.close()
+                for transport in self._transports.values():
+                    transport.close()
 
     def close(self) -> None:
         """Close all connections."""
@@ -93,7 +99,7 @@ class AsyncHttp:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         with _configuring():
-            self._new_pool = partial(_Pool, *_network(settings), _options(settings))
+            self._new_pool = partial(_Pool, _networks(settings), _options(settings))
             self._pools = [self._new_pool() for _ in range(_POOLS)]
         self._retired: set[_Pool] = set()
         self._turns = asyncio.Semaphore(_POOLS * _PER_POOL)
@@ -153,19 +159,23 @@ class AsyncHttp:
 class _Pool:
     """A few connections of an async client."""
 
-    def __init__(self, certificates: ssl.SSLContext, proxy: httpx.Proxy | None, options: dict[str, Any]) -> None:
+    def __init__(self, networks: "dict[str, _Network]", options: dict[str, Any]) -> None:
         self.exchanges = 0
         self.retired = False
         limits = httpx.Limits(max_connections=_PER_POOL, max_keepalive_connections=_PER_POOL)
-        self._transport = httpx.AsyncHTTPTransport(verify=certificates, proxy=proxy, limits=limits)
-        self.client = httpx.AsyncClient(transport=self._transport, **options)
+        self._transports = {
+            origin: httpx.AsyncHTTPTransport(verify=certificates, proxy=proxy, limits=limits)
+            for origin, (certificates, proxy) in networks.items()
+        }
+        self.client = httpx.AsyncClient(**_routes(self._transports), **options)
 
     def load(self) -> int:
         return self.exchanges
 
     async def close(self) -> None:
         await self.client.aclose()
-        await self._transport.aclose()
+        for transport in self._transports.values():
+            await transport.aclose()
 
 
 class FileHttp:
@@ -263,9 +273,10 @@ def _watch_async(once: Once) -> Callable[[str, dict[str, Any]], Awaitable[None]]
 
 
 def _arguments(settings: Settings, request: Request, trace: Callable[[str, dict[str, Any]], object]) -> dict[str, Any]:
+    base = settings.account_url if request.is_below_account_url else settings.base_url
     return {
         "method": request.method,
-        "url": f"{settings.base_url}/{request.path}",
+        "url": f"{base}/{request.path}",
         "content": request.body,
         # The whole exchange has a deadline of its own. httpcore forgets a connection that is cancelled while it is
         # opened, so that opening one (a connection, then TLS) has to time out by itself.
@@ -344,16 +355,27 @@ def _configuring() -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, httpx.InvalidURL) as error:
-        raise ConfigurationError(f"base_url, proxy or verify: {error}") from None  # its frames know a password
+        text = f"base_url, account_url, proxy or verify: {error}"
+        raise ConfigurationError(text) from None  # its frames know a password
 
 
-def _network(settings: Settings) -> tuple[ssl.SSLContext, httpx.Proxy | None]:
-    """What the connections to the API need."""
-    _ = httpx.URL(settings.base_url).host  # fails where the host has no form that can be looked up
-    parts = urlsplit(settings.origin)
-    is_http = parts.scheme == "http"
-    certificates = _unused_certificates() if is_http else _certificates(settings.verify)
-    return certificates, _proxy(parts.scheme, parts.netloc, settings.proxy)
+def _networks(settings: Settings) -> dict[str, _Network]:
+    """What the connections to the API need, by origin: that of the base URL first, then that of the account URL."""
+    certificates: dict[str, ssl.SSLContext] = {}  # by scheme, since loading the bundle takes its time
+    networks: dict[str, _Network] = {}
+    for url in (settings.base_url, settings.account_url):
+        _ = httpx.URL(url).host  # fails where the host has no form that can be looked up
+        scheme, netloc, *_ = urlsplit(url)
+        if scheme not in certificates:
+            certificates[scheme] = _unused_certificates() if scheme == "http" else _certificates(settings.verify)
+        networks[f"{scheme}://{netloc}"] = certificates[scheme], _proxy(scheme, netloc, settings.proxy)
+    return networks
+
+
+def _routes(transports: Mapping[str, httpx.BaseTransport | httpx.AsyncBaseTransport]) -> dict[str, Any]:
+    """Which transport is for which URL, as httpx is told: the first one is for all that have none of their own."""
+    (_, transport), *others = transports.items()
+    return {"transport": transport, "mounts": dict(others)}
 
 
 def _unused_certificates() -> ssl.SSLContext:

@@ -46,8 +46,8 @@ class Once:
 class Request:
     """An HTTP request.
 
-    `path` is below the base URL and already percent-encoded, as is its query; `timeout` bounds the whole exchange, in
-    seconds.
+    `path` is below the base URL, or below the account URL, and already percent-encoded, as is its query; `timeout`
+    bounds the whole exchange, in seconds.
     """
 
     method: str
@@ -55,6 +55,7 @@ class Request:
     timeout: float
     body: bytes | None = None
     once: Once | None = None
+    is_below_account_url: bool = False
 
 
 @dataclass(frozen=True, slots=True)

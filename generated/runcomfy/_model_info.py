@@ -2,8 +2,9 @@
 """What the catalog says of one model."""
 
 from dataclasses import dataclass, field
-from math import isfinite
 from typing import Any
+
+from ._numbers import dollars
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +51,7 @@ def info_from(entry: dict[str, Any], model_id: str) -> ModelInfo:
         description=_text(entry.get("description")),
         categories=_texts(entry.get("categories")),
         kind=_text(entry.get("kind")),
-        base_price_usd=_price(entry.get("base_price_usd")),
+        base_price_usd=dollars(entry.get("base_price_usd")),
         price_unit=_text(entry.get("price_unit")),
         pricing_note=_text(entry.get("pricing_note")),
         model_url=_text(entry.get("model_url")),
@@ -71,13 +72,3 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 def _object(value: Any) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
-
-
-def _price(value: Any) -> float | None:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return None
-    try:
-        price = float(value)
-    except OverflowError:  # an integer may have any number of digits
-        return None
-    return price if isfinite(price) and price >= 0 else None

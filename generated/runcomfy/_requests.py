@@ -7,9 +7,10 @@ from typing import Any
 from urllib.parse import quote
 
 from ._answers import Answer
-from ._book import Change, Entry, cost_in, written
+from ._book import Change, Entry, written
 from ._errors import ResponseMismatchError, RunComfyError
 from ._http_types import Flow, Request
+from ._numbers import dollars
 from ._pace import Deadline
 from ._reads import AtDeadline, repeated
 from ._status import End, Status, end_of, status_from
@@ -17,6 +18,9 @@ from ._status import End, Status, end_of, status_from
 _CANCELLED = ("cancelled", "canceled", "cancellation_requested")
 _CANCELLING = 5.0
 """Seconds that cancelling a job may take when its caller was interrupted."""
+
+_QUERIES = {"result": "?include_cost=true"}
+"""What is asked beside a read: what the job did cost."""
 
 logger = logging.getLogger(__package__)
 
@@ -62,7 +66,7 @@ class JobFlows:
 
     def ended(self, end: End, body: dict[str, Any], error: str | None = None) -> Flow[None]:
         """Book the end of the job, as a result body tells it."""
-        change = Change(state=end, result=body, cost_usd=cost_in(body), error=error)
+        change = Change(state=end, result=body, cost_usd=dollars(body.get("cost")), error=error)
         yield from written(self.entry.change(change), f"request {self.request_id} is {end}")
 
     def read(self, what: str, deadline: Deadline, at_deadline: AtDeadline | None = None) -> Flow[Answer]:
@@ -72,7 +76,7 @@ class JobFlows:
             ResponseMismatchError: the answer is about another request or model.
         """
         doing = f"read the {what} of request {self.request_id}"
-        request = Request("GET", f"{self._path}/{what}", self.timeout)
+        request = Request("GET", f"{self._path}/{what}{_QUERIES.get(what, '')}", self.timeout)
         answer = yield from self._repeated(request, doing, deadline, at_deadline)
         for name, ours in (("request_id", self.request_id), ("model_id", self.model_id)):
             theirs = answer.fields.get(name)

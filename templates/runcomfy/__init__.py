@@ -45,6 +45,7 @@ __all__ = [
     "NotFoundError",
     "Output",
     "PermissionDeniedError",
+    "Price",
     "RateLimitError",
     "ReproductionWarning",
     "ResponseMismatchError",
@@ -102,6 +103,7 @@ if TYPE_CHECKING:
     from ._model_info import ModelInfo as ModelInfo
     from ._outputs import MediaOutput as MediaOutput
     from ._outputs import Output as Output
+    from ._price import Price as Price
     from ._provenance import ReproductionWarning as ReproductionWarning
     from ._provenance import reproduce as reproduce
     from ._status import Status as Status
@@ -120,6 +122,7 @@ _MODULES = {
     "MediaRule": "._media_rules",
     "ModelInfo": "._model_info",
     "Output": "._outputs",
+    "Price": "._price",
     "ReproductionWarning": "._provenance",
     "Spending": "._book",
     "Status": "._status",

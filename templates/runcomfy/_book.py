@@ -8,7 +8,6 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from math import isfinite
 from threading import Lock
 from time import time
 from typing import Any, Literal, NamedTuple, Protocol
@@ -106,19 +105,8 @@ def merged(state: State, change: Change) -> State:
 
 
 def micro(usd: float) -> int:
-    """US dollars in micro-dollars."""
-    return round(usd * 1_000_000)
-
-
-def cost_in(body: Mapping[str, Any]) -> float | None:
-    """The cost that a result body tells, in US dollars."""
-    cost = body.get("cost")
-    if isinstance(cost, bool) or not isinstance(cost, int | float):
-        return None
-    try:
-        return float(cost) if isfinite(cost) and 0 <= cost < 1e9 else None
-    except OverflowError:
-        return None
+    """US dollars in micro-dollars, within what a database has room for."""
+    return min(round(usd * 1_000_000), 2**53)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,14 +1,11 @@
 """What a saved file came from: a JSON sidecar beside it, and the way back from there to the input."""
 
 import json
-import re
 import warnings
-from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from hashlib import file_digest, sha256
 from importlib import import_module
-from math import isfinite
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -20,11 +17,11 @@ from ._errors import InputProblem, InputValidationError
 from ._file_names import sidecar_of
 from ._formats import HEAD, detect
 from ._inputs import Input
-from ._local_media import FileFacts
+from ._numbers import dollars
+from ._packaged import packaged
+from ._record import without_media
 from ._source import Source
 
-_SCHEMAS = Path(__file__).parent / "_schemas"
-_DATA_URI = re.compile(r"data:(\w+/[\w.+-]+);base64,(.*)", re.ASCII | re.DOTALL)
 _WORDS_ONLY = {"title", "description", "default", "examples", "$comment"}
 """What of a schema decides nothing about a request."""
 
@@ -42,15 +39,16 @@ class Provenance:
     """
 
     def __init__(self, body: Mapping[str, Any], source: Source) -> None:
-        sent, cost = source.sent, body.get("cost")
+        sent = source.sent
         model_id = source.model_id or _text(body.get("model_id"))
-        entry = _entry(model_id) if model_id else None
+        found = packaged(model_id) if model_id else None
+        entry = found.entry if found else None
         self._facts = {
             "runcomfy": __version__,
             "model_id": model_id,
             "request_id": source.request_id,
-            "input": _without_media(body.get("input") if sent is None else json.loads(sent.record)),
-            "cost_usd": cost if _is_number(cost) else None,
+            "input": without_media(body.get("input") if sent is None else json.loads(sent.record)),
+            "cost_usd": dollars(body.get("cost")),
             "submitted_at": None if sent is None else _iso(sent.at),
             "created_at": _text(body.get("created_at")),
             "finished_at": _text(body.get("finished_at")),
@@ -99,7 +97,10 @@ def reproduce(
         path = sidecar_of(path)
     facts = _read(path)
     model_id = facts["model_id"]
-    entry, module = _model(model_id, path)
+    found = packaged(model_id)
+    if found is None:
+        raise _invalid(path, "model_id", f"{model_id} is not in this package; its input stands in the sidecar")
+    entry, module = found
     changes = [*_changed_file(path, facts), *_schema_changes(facts.get("input_schema"), entry["input_schema"])]
     if changes:
         warnings.warn(f"since {path.name} was written: {'; '.join(changes)}", ReproductionWarning, stacklevel=2)
@@ -107,29 +108,6 @@ def reproduce(
     body = _Files(path, map(Path, files)).put_into(facts["input"])
     request: Input[Any] = import_module(module).Input.model_validate(body, by_alias=True, by_name=False)
     return request
-
-
-def _without_media(value: Any) -> Any:
-    """An input with facts in the place of each ``data:`` URI, as of each local file; None where it is no JSON."""
-    try:
-        return json.loads(json.dumps(_replaced(value), allow_nan=False))
-    except (ValueError, RecursionError):  # an infinite number, which no request has; nested beyond measure
-        return None
-
-
-def _replaced(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _replaced(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_replaced(item) for item in value]
-    match = _DATA_URI.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        return value
-    try:
-        content = b64decode(match[2], validate=True)
-    except ValueError:
-        return value
-    return {FILE: FileFacts(sha256(content).hexdigest(), match[1], len(content), None)._asdict()}
 
 
 def schema_hash(entry: Mapping[str, Any]) -> str:
@@ -152,26 +130,6 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(facts.get("input"), dict):
         raise _invalid(path, "input", "the sidecar does not tell the input: its job was resumed by its id")
     return facts
-
-
-def _model(model_id: str, path: Path) -> tuple[dict[str, Any], str]:
-    """The catalog entry and the name of the module of a model."""
-    for file, entry in _entries(model_id):
-        parts = file.relative_to(_SCHEMAS).parts
-        return entry, ".".join((f"{__package__}.models", *parts[:-1], parts[-1].removesuffix(".json")))
-    raise _invalid(path, "model_id", f"{model_id} is not in this package; its input stands in the sidecar")
-
-
-def _entry(model_id: str) -> dict[str, Any] | None:
-    return next((entry for _, entry in _entries(model_id)), None)
-
-
-def _entries(model_id: str) -> Iterator[tuple[Path, dict[str, Any]]]:
-    wanted = json.dumps(model_id, ensure_ascii=False).encode(errors="replace")
-    for file in sorted(_SCHEMAS.rglob("*.json")):
-        content = file.read_bytes()
-        if wanted in content and (entry := json.loads(content))["model_id"] == model_id:
-            yield file, entry
 
 
 def _changed_file(path: Path, facts: Mapping[str, Any]) -> Iterator[str]:
@@ -261,10 +219,6 @@ def _hash(file: Path) -> str:
 
 def _iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat()
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
 def _text(value: object) -> str | None:

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 from ._errors import ConfigurationError
 
 PRODUCTION = "https://model-api.runcomfy.net"
+_PRODUCTION_ACCOUNT = "https://api.runcomfy.net/prod/v2"
+_ACCOUNT_PATH = "/prod/v2"
 TOKEN_VARIABLES = ("RUNCOMFY_TOKEN", "RUNCOMFY_API_TOKEN", "RUNCOMFY_API_KEY")
 BASE_URL_VARIABLE = "RUNCOMFY_MODEL_API_BASE"
 _LONGEST = 86_400.0
@@ -65,6 +67,7 @@ class Settings:
 
     token: Token
     origin: str
+    account_url: str
     timeout: float
     wait_timeout: float
     poll_interval: float | None
@@ -83,6 +86,7 @@ def resolve(
     *,
     token: Token | None,
     base_url: str | None,
+    account_url: str | None,
     timeout: float,
     wait_timeout: float,
     poll_interval: float | None,
@@ -107,9 +111,11 @@ def resolve(
         raise ConfigurationError(f"poll_interval: {poll_interval!r} is no number of seconds")
     if isinstance(max_request_bytes, bool) or not isinstance(max_request_bytes, int) or max_request_bytes <= 0:
         raise ConfigurationError(f"max_request_bytes: {max_request_bytes!r} is no number of bytes above zero")
+    chosen_token, origin = _token(token), read_origin(base_url)
     return Settings(
-        token=_token(token),
-        origin=read_origin(base_url),
+        token=chosen_token,
+        origin=origin,
+        account_url=_account_url(account_url, origin),
         timeout=positive("timeout", timeout),
         wait_timeout=positive("wait_timeout", wait_timeout),
         poll_interval=poll_interval,
@@ -207,6 +213,20 @@ def read_origin(argument: str | None) -> str:
     """The base URL less ``/v1``: the argument, then the environment, then production."""
     source = "base_url" if argument is not None else BASE_URL_VARIABLE
     url = argument if argument is not None else os.environ.get(BASE_URL_VARIABLE, "").strip() or PRODUCTION
+    origin, path = _origin_and_path(source, url)
+    return origin + path.removesuffix("/v1")
+
+
+def _account_url(argument: str | None, base: str) -> str:
+    """Where account calls go: the argument, then production's for production, then the base URL's own origin."""
+    if argument is not None:
+        return "".join(_origin_and_path("account_url", argument))
+    origin, _ = _origin_and_path("base_url", base)
+    return _PRODUCTION_ACCOUNT if origin.removesuffix(":443") == PRODUCTION else origin + _ACCOUNT_PATH
+
+
+def _origin_and_path(source: str, url: str) -> tuple[str, str]:
+    """The scheme, host and port of a URL, and its path without a slash at its end."""
     if not isinstance(url, str):
         raise ConfigurationError(f"{source}: {url!r} is no http or https URL")
     try:
@@ -218,5 +238,5 @@ def read_origin(argument: str | None) -> str:
         raise ConfigurationError(f"{source}: a base URL has no user name, query or fragment")
     if parts.scheme not in ("http", "https") or not _HOST.fullmatch(host) or not parts.path.isprintable():
         raise ConfigurationError(f"{source}: {url!r} is no http or https URL")
-    path = parts.path.rstrip("/").removesuffix("/v1")
-    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{'' if port is None else f':{port}'}{path}"
+    origin = f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{'' if port is None else f':{port}'}"
+    return origin, parts.path.rstrip("/")

@@ -17,6 +17,7 @@ from ._connections import Server, protocol
 from ._faults import Faults
 from ._jobs import Job, Pace
 from ._variant import Variant
+from ._wallet import Wallet
 
 __all__ = ["ReceivedRequest", "Sandbox"]
 
@@ -34,7 +35,8 @@ class Sandbox:
         token: The API token to accept; without one, a new one each time.
         more_tokens: Tokens of other accounts, which see none of the jobs of `token`.
         port: The port of 127.0.0.1; 0 takes a free one.
-        balance: US dollars in the account; submits are paid from it at the base price of their model.
+        balance: US dollars in the account. Each job is paid from it when it is accepted: the base price of its model
+            times the files that it makes, or their seconds, whichever the price is for. Cancelled jobs are refunded.
         variant: Which answers to give where the sources about the API disagree.
 
     Attributes:
@@ -56,6 +58,7 @@ class Sandbox:
         balance: float = 100.0,
         variant: Variant | None = None,
     ) -> None:
+        variant = variant or Variant()
         folder = Path(schemas) if schemas is not None else Path(__file__).parents[1] / "_schemas"
         self.token = token or f"sandbox-{token_hex(12)}"
         self._port = port
@@ -63,10 +66,9 @@ class Sandbox:
             models=_catalog.read(folder),
             tokens=frozenset([self.token, *more_tokens]),
             pace=Pace(queue_seconds, run_seconds, queue_reads, run_reads, queue_length),
-            balance=balance,
-            variant=variant or Variant(),
+            wallet=Wallet(balance, charge_failed=variant.charge_failed),
+            variant=variant,
         )
-        self._first_balance = balance
         self._listener: socket.socket | None = None
         self._server: Server | None = None
         self._thread: Thread | None = None
@@ -91,12 +93,18 @@ class Sandbox:
     @property
     def accepted(self) -> list[Job]:
         """Every job accepted so far, in order."""
+        self._state.wallet.settle()
         return list(self._state.jobs.values())
 
     @property
     def balance(self) -> float:
         """US dollars that are left."""
-        return self._state.balance
+        return self._state.wallet.balance / 1_000_000
+
+    @property
+    def charged(self) -> float:
+        """US dollars that were charged and not refunded, exact to the micro-dollar."""
+        return self._state.wallet.charged / 1_000_000
 
     @property
     def faults(self) -> Faults:
@@ -112,7 +120,7 @@ class Sandbox:
         state = self._state
         for memory in (state.jobs, state.requests, state.faults, state.errors):
             memory.clear()
-        state.balance = self._first_balance
+        state.wallet.reset()
 
     def start(self) -> Self:
         """Listen and serve; returns once requests are accepted.

@@ -19,6 +19,7 @@ from ._faults import Endpoint, Fault, Faults
 from ._jobs import Job, Pace
 from ._outputs import files, output
 from ._variant import Variant
+from ._wallet import Wallet
 
 Handler = Callable[["State", Request, str], Awaitable[Response]]
 """What answers the requests of an account, which its token tells."""
@@ -49,7 +50,7 @@ class State:
     models: dict[str, Model]
     tokens: frozenset[str]
     pace: Pace
-    balance: float
+    wallet: Wallet
     jobs: dict[str, Job] = field(default_factory=dict)
     requests: list[ReceivedRequest] = field(default_factory=list)
     faults: Faults = field(default_factory=Faults)
@@ -185,10 +186,11 @@ async def _submit(state: State, request: Request, token: str) -> Response:
     ]
     if problems:
         return _error(422, 422001, "; ".join(map(_words, problems)), problems)
-    if state.balance < model.price:
+    job = Job(model, arguments, token, state.pace, state.errors[0] if state.errors else None)
+    if not state.wallet.charge(job):
         return _error(state.variant.low_balance, 400002, "The balance is too low.")
-    state.balance -= model.price
-    job = Job(model, arguments, token, state.pace, state.errors.popleft() if state.errors else None)
+    if state.errors:
+        state.errors.popleft()
     state.jobs[job.id] = job
     base = f"{request.base_url}v1/requests/{job.id}"
     urls = {f"{name}_url": f"{base}/{name}" for name in ("status", "result", "cancel")}
@@ -239,8 +241,11 @@ async def _result(state: State, request: Request, token: str) -> Response:
         body |= {"status": "failed", "error": job.error}
     elif name == "completed":
         body |= {"status": state.variant.succeeded, "output": output(job, str(request.base_url), state.variant)}
-        if request.query_params.get("include_cost") == "true":
-            body["cost"] = job.model.price
+    if name == "completed":
+        job.finished_reads += 1
+        if request.query_params.get("include_cost") == "true" and job.finished_reads > state.variant.cost_after:
+            state.wallet.settle()
+            body["cost"] = job.cost
     if state.variant.echo:
         body |= {"model_id": job.model.id, "input": job.arguments}
     return _json(body)
@@ -252,13 +257,13 @@ async def _cancel(state: State, request: Request, token: str) -> Response:
         return job
     cancelled = job.cancel()
     if cancelled:
-        state.balance += job.model.price
+        state.wallet.refund(job)
     body = {"request_id": job.id, "status": "completed", "outcome": "cancelled" if cancelled else "not_cancellable"}
     return _json(body, 202)
 
 
 async def _balance(state: State, request: Request, token: str) -> Response:
-    micro = round(state.balance * 1_000_000)
+    micro = state.wallet.balance
     return _json({"balance_usd": micro / 1_000_000, "balance_microdollars": micro, "currency": "USD"})
 
 

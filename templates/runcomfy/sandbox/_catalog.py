@@ -78,8 +78,9 @@ class Model:
 
     @property
     def price(self) -> float:
+        """US dollars for one unit; 0 where none is published."""
         price: Any = self.entry.get("base_price_usd")
-        return float(price) if _is_number(price) else 0.0
+        return max(0.0, float(price)) if _is_number(price) else 0.0
 
     @property
     def categories(self) -> list[str]:

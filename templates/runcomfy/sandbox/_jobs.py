@@ -39,6 +39,10 @@ class Job:
     id: str = field(default_factory=lambda: str(uuid4()))
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     finished_at: datetime | None = None
+    micro_dollars: int = 0
+    """What was charged for it and not refunded."""
+    finished_reads: int = 0
+    """How often its result was read since it has ended."""
     _stage: str = "in_queue"
     _entered: float = field(default_factory=monotonic)
     _reads: int = 0
@@ -63,6 +67,11 @@ class Job:
             return False
         self._enter("cancelled")
         return True
+
+    @property
+    def cost(self) -> float:
+        """US dollars that were charged for it when it was accepted, and not refunded since."""
+        return self.micro_dollars / 1_000_000
 
     @property
     def age(self) -> float:

@@ -24,6 +24,10 @@ class Variant:
             ``image``.
         audio_twice: Whether audio comes under both of its keys, ``audio`` and ``audios``, where the output schema has
             both.
+        cost_after: How many reads of the result of a job that has ended are without its cost, before the others tell it
+            where they ask for it.
+        charge_failed: Whether failed jobs are charged. No source tells; by default they are refunded when they end,
+            since prices are for what is made, and they make nothing.
     """
 
     succeeded: str = "succeeded"
@@ -36,3 +40,5 @@ class Variant:
     echo: bool = False
     lists: bool = False
     audio_twice: bool = False
+    cost_after: int = 0
+    charge_failed: bool = False
