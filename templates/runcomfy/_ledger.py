@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from ._ledger_store import Store
 
 _PARALLEL = 16
-"""How many jobs are cancelled at a time."""
+"""How many jobs are cancelled or asked about at a time."""
+_FOR_A_COST = 5.0
+"""Seconds that a job is asked for its cost."""
 
 
 class Cancellation(NamedTuple):
@@ -140,13 +142,13 @@ class Ledger:
         Raises:
             LedgerError: the ledger cannot be read.
         """
-        jobs = []
-        for entry in self.open(run=run):
-            if entry.base_url == client.base_url and entry.request_id is not None:
-                found = output_of(entry.model_id)
-                if output in (None, found):
-                    jobs.append(client._resumed(entry, found))
-        return jobs
+        entries = [entry for entry in self.open(run=run) if entry.base_url == client.base_url]
+        outputs = {model_id: output_of(model_id) for model_id in {entry.model_id for entry in entries}}
+        return [
+            client._resumed(entry, outputs[entry.model_id])
+            for entry in entries
+            if output in (None, outputs[entry.model_id])
+        ]
 
     def cancel_open(self, client: "Client", *, run: str | None = None) -> list[Cancellation]:
         """Cancel all open jobs of a client's API, which works for those that are still in the queue.
@@ -168,6 +170,27 @@ class Ledger:
     async def cancel_open_async(self, client: "AsyncClient", *, run: str | None = None) -> list[Cancellation]:
         """Cancel all open jobs of a client's API. As `cancel_open`."""
         return await asyncio.gather(*(_cancelled_async(job) for job in self.resume(client, run=run)))
+
+    def read_costs(self, client: "Client", *, run: str | None = None) -> dict[str, float | None]:
+        """Read the costs of the jobs that have ended, where the API has not told them yet.
+
+        Args:
+            client: The client to ask with.
+            run: Only those of this run of ``client.map``.
+
+        Returns:
+            US dollars by request id; None where the API does not tell even now, or cannot be asked.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        from ._background import in_parallel
+
+        return dict(in_parallel([partial(_cost, job) for job in self._without_cost(client, run)], _PARALLEL))
+
+    async def read_costs_async(self, client: "AsyncClient", *, run: str | None = None) -> dict[str, float | None]:
+        """Read the costs of the jobs that have ended. As `read_costs`."""
+        return dict(await asyncio.gather(*(_cost_async(job) for job in self._without_cost(client, run))))
 
     def spending(self) -> Spending:
         """What has been spent, by all that is in the ledger.
@@ -198,6 +221,11 @@ class Ledger:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Ledger cannot be pickled; make one in each process")
+
+    def _without_cost(self, client: Any, run: str | None) -> list[Any]:
+        entries = self.finished(run=run)
+        asked = [entry for entry in entries if entry.cost_usd is None and entry.base_url == client.base_url]
+        return [client._resumed(entry, MediaOutput) for entry in asked]
 
     def _book(self, base_url: str) -> Book:
         """The book of a client."""
@@ -237,6 +265,20 @@ def _open(database: str) -> "Store":
     except ImportError as error:
         raise ConfigurationError(f"ledger: it needs more ({error}); type: pip install 'runcomfy[ledger]'") from error
     return Store(database)
+
+
+def _cost(job: "Job[Any]") -> tuple[str, float | None]:
+    try:
+        return job.id, job.cost(_FOR_A_COST)
+    except RunComfyError:
+        return job.id, None
+
+
+async def _cost_async(job: "AsyncJob[Any]") -> tuple[str, float | None]:
+    try:
+        return job.id, await job.cost(_FOR_A_COST)
+    except RunComfyError:
+        return job.id, None
 
 
 def _cancelled(job: "Job[Any]") -> Cancellation:
