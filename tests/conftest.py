@@ -12,6 +12,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from types import ModuleType
@@ -305,10 +306,11 @@ def _postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     folder = tmp_path_factory.getbasetemp()
     folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
-    for _ in range(3):
-        with suppress(subprocess.TimeoutExpired):  # it gives up on a busy machine, and the server may come up yet
-            server = get_server(folder / "postgresql", cleanup_mode="delete")
-            break
+    start = partial(get_server, folder / "postgresql", cleanup_mode="delete")
+    try:
+        server = start()
+    except subprocess.TimeoutExpired:  # it gives up on a busy machine, where the server comes up later
+        server = start()
     yield server.get_uri()
     server.cleanup()
 
