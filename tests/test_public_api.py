@@ -10,9 +10,9 @@ from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
 NAMES = """
 APIConnectionError APIStatusError AsyncClient AsyncJob AuthenticationError BadRequestError BudgetExceededError
 Cancellation Client ConfigurationError DownloadError DownloadFailure InputProblem InputValidationError
-InsufficientBalanceError InternalServerError Job JobCancelledError JobFailedError Ledger LedgerEntry LedgerError Media
-MediaInput MediaOutput MediaRule ModelInfo NotFoundError Output PermissionDeniedError Price RateLimitError
-ReproductionWarning ResponseMismatchError RunComfyError Spending Status SubmissionOutcomeUnknown
+InsufficientBalanceError InternalServerError Job JobCancelledError JobFailedError Ledger LedgerEntry LedgerError
+MapResult MapUpdate Media MediaInput MediaOutput MediaRule ModelInfo NotFoundError Output PermissionDeniedError Price
+RateLimitError ReproductionWarning ResponseMismatchError RunComfyError Spending Status SubmissionOutcomeUnknown
 UnprocessableEntityError WaitTimeoutError __version__ download download_async media_fields reproduce
 """.split()
 

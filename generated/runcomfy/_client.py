@@ -2,7 +2,7 @@
 """The sync client: `Client` and `Job`."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
@@ -15,6 +15,9 @@ from ._errors import ConfigurationError, RunComfyError
 from ._http_types import Flow
 from ._inputs import Input, OutT
 from ._ledger_entry import LedgerEntry, sent_of
+from ._map import Map
+from ._map_base import Options
+from ._map_result import MapResult, MapUpdate
 from ._models import Models
 from ._outputs import MediaOutput
 from ._price import Price
@@ -113,6 +116,44 @@ class Client(ClientBase):
             cancel_on_interrupt,
             lambda job: job.result(timeout, on_update, progress=progress, cancel_on_interrupt=cancel_on_interrupt),
         )
+
+    def map(
+        self,
+        inputs: Iterable[Input[OutT]],
+        *,
+        concurrency: int = 10,
+        ordered: bool = False,
+        timeout: float | None = None,
+        on_update: Callable[[MapUpdate], object] | None = None,
+        progress: bool = False,
+    ) -> Generator[MapResult[OutT], None, None]:
+        """Run any number of inputs, some at a time, and yield what became of each: a failed one is a result, too.
+
+        Args:
+            inputs: What to run, such as a list or a generator of ``edit.Input(…)``, of one model or of several. They
+                are taken as they are needed, in the thread that takes the results.
+            concurrency: How many are submitted and waited for at a time. At most as many again are kept ready, or
+                finished and not taken.
+            ordered: Whether the results come in the order of the inputs; without it, as they come.
+            timeout: Seconds until the wait for one job ends; the client's `wait_timeout` without one. For as long, a
+                submit that the API refuses for overload is tried again.
+            on_update: Called with each new status of each job: one call at a time, from worker threads. What it raises
+                ends the map.
+            progress: Whether to show the whole on stderr: on a terminal as a live line, which needs the extra ``cli``;
+                elsewhere as a line now and then. A last line says how it ended.
+
+        Returns:
+            The results, each with its output or its error. Whatever ends the loop early ends the map: nothing more is
+            sent, the jobs that were submitted go on, and the log lists their ids, as does a note of an exception that
+            ended the map. With `cancel_on_interrupt`, Ctrl-C while a result is waited for cancels them instead.
+
+        Raises:
+            TypeError: `inputs` cannot be iterated over, or `on_update` is no plain function; in the loop, once all
+                submitted jobs have ended: one of the inputs is no `Input`.
+            ConfigurationError: `concurrency`, `timeout` or `progress` cannot be used.
+        """
+        options = Options(concurrency, ordered, timeout, on_update, progress)
+        return Map[OutT](self, Job, options).results(inputs)
 
     @overload
     def job(self, request_id: str, /) -> "Job[MediaOutput]": ...

@@ -134,6 +134,7 @@ class ClientBase:
         self._book: Book = MemoryBook() if self._ledger is None else self._ledger._book(self._settings.base_url)
         self._durations = Durations()
         self._connections: dict[Any, Any] = {}  # by process, or by event loop
+        self._maps: set[Any] = set()  # those of an async client that have begun and not ended
 
     def _wait_seconds(self, timeout: float | None, on_update: object, progress: object) -> float:
         """How long to wait; what cannot be waited with is refused, for which a call asks before anything is paid."""

@@ -22,7 +22,7 @@ from logging import getLogger
 from pathlib import Path
 from threading import TIMEOUT_MAX
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -34,10 +34,9 @@ from ._background import Stop
 from ._connections import Backend, EndableBackend, deadline
 from ._download_rules import Place, Refused, require_public
 from ._errors import ConfigurationError
+from ._frames import bare
 from ._http_types import FileAnswer, Once, Request, Response, TransportFailure
 from ._settings import Settings
-
-ErrorT = TypeVar("ErrorT", bound=BaseException)
 
 _USER_AGENT = f"runcomfy-python/{__version__}"
 _CLOSED = "this client was closed during the call"
@@ -75,9 +74,9 @@ class Http:
         try:
             return _response(self._client.request(**_arguments(self._settings, request, _watch(once))), self._settings)
         except Exception as error:
-            raise _failure(error, request, once, closed=self._client.is_closed) from _bare(error, handled)
+            raise _failure(error, request, once, closed=self._client.is_closed) from bare(error, handled)
         except BaseException as interruption:
-            _bare(interruption, handled)
+            bare(interruption, handled)
             raise
         finally:
             deadline.reset(reset)
@@ -130,11 +129,11 @@ class AsyncHttp:
                 # httpcore loses count of its connections when it is cancelled, until the pool is full of dead ones.
                 self._retire(pool)
             if isinstance(error, TimeoutError):
-                raise _failure(error, request, once, closed=self._closed) from _bare(error, handled)
-            _bare(error, handled)
+                raise _failure(error, request, once, closed=self._closed) from bare(error, handled)
+            bare(error, handled)
             raise
         except Exception as error:
-            raise _failure(error, request, once, closed=self._closed) from _bare(error, handled)
+            raise _failure(error, request, once, closed=self._closed) from bare(error, handled)
         finally:
             if pool is not None:
                 pool.exchanges -= 1
@@ -335,19 +334,6 @@ def _failure(error: Exception, request: Request, once: Once, *, closed: bool) ->
 
 def _words(error: Exception, otherwise: str = "") -> str:
     return f"{type(error).__name__}: {str(error) or otherwise}".removesuffix(": ")
-
-
-def _bare(error: ErrorT, handled: BaseException | None) -> ErrorT:
-    """An exception without the frames that it and its causes came through: their variables hold the token.
-
-    What the caller `handled` before the exchange began keeps its own.
-    """
-    found: list[BaseException | None] = [error]
-    for link in found:
-        if link is not None and link is not handled and link.__traceback__ is not None:
-            link.__traceback__ = None
-            found += [link.__cause__, link.__context__]
-    return error
 
 
 @contextmanager

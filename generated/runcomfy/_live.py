@@ -15,7 +15,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from ._progress import Watched
+from ._progress import Line
 
 _TICK = 0.1
 """Seconds between two drawings."""
@@ -30,7 +30,7 @@ class Board:
 
     def __init__(self) -> None:
         self._lock = RLock()  # of all that follows, and of the terminal
-        self._watched: dict[Watched, None] = {}
+        self._watched: dict[Line, None] = {}
         self._console: Console | None = None  # None while nothing is shown, as all that follows
         self._live: Live | None = None  # None while the lines are off the terminal
         self._mid_line = False  # whether the program has begun a line and not ended it
@@ -38,7 +38,7 @@ class Board:
         self._stop = Event()
         self._drawer: Thread | None = None
 
-    def begin(self, watched: Watched) -> bool:
+    def begin(self, line: Line) -> bool:
         """Show a wait; False on a terminal that live lines cannot be drawn on."""
         with self._lock:
             if self._console is None:
@@ -50,24 +50,24 @@ class Board:
                 except BaseException:  # such as no more threads
                     self._close()
                     raise
-            self._watched[watched] = None
+            self._watched[line] = None
         return True
 
-    def changed(self, watched: Watched) -> None:
+    def changed(self, line: Line) -> None:
         """A wait has a new status; the next drawing shows it."""
 
-    def end(self, watched: Watched, how: str) -> None:
+    def end(self, line: Line, how: str) -> None:
         """Show a wait no more; a last line, which stays, tells how it ended."""
         with self._lock:
             try:
                 self._erase()
                 if self._console is not None:
-                    line = f"{watched.ended(how)}\n"
-                    self._console.file.write(f"\n{line}" if self._mid_line else line)
+                    last = f"{line.ended(how)}\n"
+                    self._console.file.write(f"\n{last}" if self._mid_line else last)
                     self._console.file.flush()
                     self._mid_line = False
             finally:
-                self._watched.pop(watched, None)
+                self._watched.pop(line, None)
                 drawer = None if self._watched else self._close()
         if drawer is not None:
             drawer.join()
@@ -141,9 +141,9 @@ class Board:
         if len(shown) > room:
             shown = shown[: room - 1]
         table = Table.grid(padding=(0, 2, 0, 0))
-        for watched in shown:
-            name, state = (Text(text, no_wrap=True, overflow="ellipsis") for text in (watched.name, watched.state))
-            table.add_row(_SPINNER, name, state, Text(f"{watched.seconds:.0f} s", no_wrap=True))
+        for line in shown:
+            name, state = (Text(text, no_wrap=True, overflow="ellipsis") for text in (line.name, line.state))
+            table.add_row(_SPINNER, name, state, Text(f"{line.seconds:.0f} s", no_wrap=True))
         left_out = len(self._watched) - len(shown)
         return Group(table, Text(f"… and {left_out} more", no_wrap=True)) if left_out else Group(table)
 

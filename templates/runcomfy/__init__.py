@@ -37,6 +37,8 @@ __all__ = [
     "Ledger",
     "LedgerEntry",
     "LedgerError",
+    "MapResult",
+    "MapUpdate",
     "Media",
     "MediaInput",
     "MediaOutput",
@@ -97,6 +99,8 @@ if TYPE_CHECKING:
     from ._ledger import Ledger as Ledger
     from ._ledger_entry import LedgerEntry as LedgerEntry
     from ._local_media import MediaInput as MediaInput
+    from ._map_result import MapResult as MapResult
+    from ._map_result import MapUpdate as MapUpdate
     from ._media import Media as Media
     from ._media import media_fields as media_fields
     from ._media_rules import MediaRule as MediaRule
@@ -116,6 +120,8 @@ _MODULES = {
     "Job": "._client",
     "Ledger": "._ledger",
     "LedgerEntry": "._ledger_entry",
+    "MapResult": "._map_result",
+    "MapUpdate": "._map_result",
     "Media": "._media",
     "MediaInput": "._local_media",
     "MediaOutput": "._outputs",

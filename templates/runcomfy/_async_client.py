@@ -1,12 +1,13 @@
 """The async client: `AsyncClient` and `AsyncJob`, the twins of `Client` and `Job`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from ._account import balance
+from ._async_map import AsyncMap, until_left
 from ._client_base import ClientBase, JobBase, Submission, submission
 from ._costs import cost, price
 from ._drive import AsyncShielded, drive_async, undisturbed
@@ -14,6 +15,8 @@ from ._errors import ConfigurationError, RunComfyError
 from ._http_types import Flow
 from ._inputs import Input, OutT
 from ._ledger_entry import LedgerEntry, sent_of
+from ._map_base import Options
+from ._map_result import MapResult, MapUpdate
 from ._models import AsyncModels
 from ._outputs import MediaOutput
 from ._price import Price
@@ -86,6 +89,25 @@ class AsyncClient(ClientBase):
         job = await self._submitted(submission(request, arguments), cancel_on_interrupt)
         return await job.result(timeout, on_update, progress=progress, cancel_on_interrupt=cancel_on_interrupt)
 
+    def map(
+        self,
+        inputs: Iterable[Input[OutT]] | AsyncIterable[Input[OutT]],
+        *,
+        concurrency: int = 10,
+        ordered: bool = False,
+        timeout: float | None = None,
+        on_update: Callable[[MapUpdate], object] | None = None,
+        progress: bool = False,
+    ) -> AsyncGenerator[MapResult[OutT], None]:
+        """Run any number of inputs, some at a time, and yield what became of each. As `Client.map`.
+
+        The inputs may come from an async iterator, too; they are taken in a task of their own. An interruption is the
+        cancellation of the task while it waits for a result. ``contextlib.aclosing(client.map(…))`` makes sure that the
+        map has ended when a loop is left early; so does closing the client.
+        """
+        options = Options(concurrency, ordered, timeout, on_update, progress)
+        return AsyncMap[OutT](self, AsyncJob, options).results(inputs)
+
     @overload
     def job(self, request_id: str, /) -> "AsyncJob[MediaOutput]": ...
     @overload
@@ -113,6 +135,7 @@ class AsyncClient(ClientBase):
 
     async def close(self) -> None:
         """Close the connections. May be called more than once; after it the client cannot be used."""
+        await until_left(self._maps)
         self._closed = True
         while self._connections:
             loop, http = self._connections.popitem()

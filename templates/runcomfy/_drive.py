@@ -20,7 +20,7 @@ T = TypeVar("T")
 logger = logging.getLogger(__package__)
 
 
-def drive(flow: Flow[T], send: Callable[[Request], Response]) -> T:
+def drive(flow: Flow[T], send: Callable[[Request], Response], pause: Callable[[float], object] = sleep) -> T:
     """Carry out a flow in this thread."""
     outcome: Any = None
     while True:
@@ -30,7 +30,7 @@ def drive(flow: Flow[T], send: Callable[[Request], Response]) -> T:
             result: T = stop.value
             return result
         if isinstance(step, Pause):
-            sleep(step.seconds)
+            pause(step.seconds)
             outcome = None
             continue
         if isinstance(step, Await):
@@ -47,7 +47,11 @@ def drive(flow: Flow[T], send: Callable[[Request], Response]) -> T:
         _log(step, outcome, monotonic() - started)
 
 
-async def drive_async(flow: Flow[T], send: Callable[[Request], Awaitable[Response]]) -> T:
+async def drive_async(
+    flow: Flow[T],
+    send: Callable[[Request], Awaitable[Response]],
+    pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
+) -> T:
     """Carry out a flow in this task."""
     outcome: Any = None
     while True:
@@ -57,7 +61,7 @@ async def drive_async(flow: Flow[T], send: Callable[[Request], Awaitable[Respons
             result: T = stop.value
             return result
         if isinstance(step, Pause):
-            await asyncio.sleep(step.seconds)
+            await pause(step.seconds)
             outcome = None
             continue
         if isinstance(step, Await):
@@ -127,8 +131,7 @@ class AsyncShielded(Generic[T]):
     """Work that the cancellation of its caller does not stop. As `Shielded`."""
 
     def __init__(self, work: Coroutine[Any, Any, T]) -> None:
-        self._task = asyncio.create_task(work)
-        asyncio._unregister_task(self._task)  # asyncio.run cancels all tasks that it knows when it ends
+        self._task = own_task(work)
 
     @property
     def error(self) -> BaseException | None:
@@ -148,6 +151,13 @@ class AsyncShielded(Generic[T]):
             with undisturbed(), suppress(asyncio.CancelledError):
                 await asyncio.wait({self._task}, timeout=1.0)  # until its connection is closed
         return None if not self._task.done() or self._task.cancelled() or self.error else self._task.result()
+
+
+def own_task(work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+    """A task that only this package ends: asyncio.run cancels all tasks that it knows when it ends."""
+    task = asyncio.create_task(work)
+    asyncio._unregister_task(task)
+    return task
 
 
 def undisturbed() -> AbstractContextManager[object]:

@@ -30,6 +30,7 @@ from ._errors import InputProblem, InputValidationError
 from ._outputs import Output
 
 OutT = TypeVar("OutT", bound=Output)
+OutT_co = TypeVar("OutT_co", bound=Output, covariant=True)
 
 
 class Endpoint(NamedTuple):
@@ -216,7 +217,7 @@ class OpenInputObject(InputObject):
         return self
 
 
-class Input(InputObject, Generic[OutT]):
+class Input(InputObject, Generic[OutT_co]):
     """A request to one model as a value: it can be compared, stored, reloaded, and run by any client."""
 
     _endpoint: ClassVar[Endpoint]

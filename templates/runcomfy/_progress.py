@@ -19,6 +19,33 @@ _LONGEST_ID = 200
 _LONGEST_STATE = 60
 
 
+class Line(Protocol):
+    """What is shown in one line."""
+
+    @property
+    def name(self) -> str:
+        """What it is about."""
+        ...
+
+    @property
+    def state(self) -> str:
+        """How it stands."""
+        ...
+
+    @property
+    def seconds(self) -> float:
+        """How long it has lasted."""
+        ...
+
+    def news(self) -> str | None:
+        """The line for a change, where lines stay; None for a change that is worth none."""
+        ...
+
+    def ended(self, how: str) -> str:
+        """The last line."""
+        ...
+
+
 class Watched:
     """One wait as it is shown. Its texts are one line each, without control characters, whatever the API sent."""
 
@@ -42,9 +69,10 @@ class Watched:
         text = self.status.state if position is None else f"{self.status.state}, position {position}"
         return _printable(text, _LONGEST_STATE)
 
-    def now(self) -> str:
-        """The line for a change of the status."""
-        return f"{self._full_name}: {self.state} ({self.seconds:.1f} s)"
+    def news(self) -> str | None:
+        """The line for a change of the status; the last line tells the end."""
+        is_end = self.status is None or self.status.done
+        return None if is_end else f"{self._full_name}: {self.state} ({self.seconds:.1f} s)"
 
     def ended(self, how: str) -> str:
         """The last line."""
@@ -52,14 +80,14 @@ class Watched:
 
 
 class Display(Protocol):
-    """Where waits are shown."""
+    """Where lines are shown."""
 
-    def changed(self, watched: Watched) -> None:
-        """The wait has a new status."""
+    def changed(self, line: Line) -> None:
+        """There is something new to tell."""
         ...
 
-    def end(self, watched: Watched, how: str) -> None:
-        """Show the wait no more; a last line, which stays, tells how it ended."""
+    def end(self, line: Line, how: str) -> None:
+        """Show it no more; a last line, which stays, tells how it ended."""
         ...
 
 
@@ -69,16 +97,16 @@ class _Lines:
     def __init__(self) -> None:
         self._stream = sys.stderr
 
-    def changed(self, watched: Watched) -> None:
-        if watched.status is not None and not watched.status.done:  # the last line tells the end
-            self._write(watched.now())
+    def changed(self, line: Line) -> None:
+        if (news := line.news()) is not None:
+            self._write(news)
 
-    def end(self, watched: Watched, how: str) -> None:
-        self._write(watched.ended(how))
+    def end(self, line: Line, how: str) -> None:
+        self._write(line.ended(how))
 
-    def _write(self, line: str) -> None:
+    def _write(self, text: str) -> None:
         if self._stream is not None:
-            self._stream.write(f"{line}\n")  # at once, so that the lines of several threads stay whole
+            self._stream.write(f"{text}\n")  # at once, so that the lines of several threads stay whole
             self._stream.flush()
 
 
@@ -108,35 +136,46 @@ def shown(
         yield on_update
         return
     watched = Watched(request_id, model_id)
+    with displayed(watched) as changed:
+
+        def tell(status: Status) -> None:
+            watched.status = status
+            changed()
+            if on_update is not None:
+                on_update(status)
+
+        yield tell
+
+
+@contextmanager
+def displayed(line: Line) -> Iterator[Callable[[], None]]:
+    """Show a line until the block ends; gives what is to be called whenever there is something new to tell."""
     display: Display = _Lines()
 
-    def tell(status: Status) -> None:
-        watched.status = status
+    def changed() -> None:
         with suppress(Exception):
-            display.changed(watched)
-        if on_update is not None:
-            on_update(status)
+            display.changed(line)
 
     how = "completed"
     try:
         with suppress(Exception):
-            display = _begun(watched) or display
-        yield tell
+            display = _begun(line) or display
+        yield changed
     except BaseException as error:
         how = _end(error)
         raise
     finally:
         with suppress(Exception):
-            display.end(watched, how)
+            display.end(line, how)
 
 
-def _begun(watched: Watched) -> Display | None:
-    """The live display, which shows the wait from now on; None where there can be none."""
+def _begun(line: Line) -> Display | None:
+    """The live display, which shows the line from now on; None where there can be none."""
     if not _is_terminal():
         return None
     from ._live import board
 
-    return board if board.begin(watched) else None
+    return board if board.begin(line) else None
 
 
 def _is_terminal() -> bool:
@@ -149,8 +188,13 @@ def _is_terminal() -> bool:
 
 
 def _end(error: BaseException) -> str:
-    """How a wait ended that gave no result."""
-    ends = {JobFailedError: "failed", JobCancelledError: "cancelled", WaitTimeoutError: "deadline passed"}
+    """How something ended that an exception ended."""
+    ends: dict[type[BaseException], str] = {
+        JobFailedError: "failed",
+        JobCancelledError: "cancelled",
+        WaitTimeoutError: "deadline passed",
+        GeneratorExit: "stopped",
+    }
     for cls, how in ends.items():
         if isinstance(error, cls):
             return how

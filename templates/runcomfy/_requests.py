@@ -15,7 +15,7 @@ from ._reads import AtDeadline, repeated
 from ._status import End, Status, end_of, status_from
 
 _CANCELLED = ("cancelled", "canceled", "cancellation_requested")
-_CANCELLING = 5.0
+CANCELLING = 5.0
 """Seconds that cancelling a job may take when its caller was interrupted."""
 
 _QUERIES = {"result": "?include_cost=true"}
@@ -101,7 +101,7 @@ class JobFlows:
         end = f"may not be cancelled{resumes}" if cancel else f"goes on{resumes}"
         try:
             if cancel:
-                cancelled = yield from self.cancel(_CANCELLING)
+                cancelled = yield from self.cancel(CANCELLING)
                 end = "was cancelled" if cancelled else f"could no longer be cancelled, so it goes on{resumes}"
         except RunComfyError as error:
             end = f"may not be cancelled ({error}){resumes}"

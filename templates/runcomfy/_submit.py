@@ -88,7 +88,7 @@ def interrupted(
         yield from JobFlows(request_id, attempt.model_id, timeout, attempt.entry).leave(interruption, cancel=cancel)
         return
     if error is None:
-        error = attempt.failed(TransportFailure("interrupted before an answer came", sent=attempt.once.sent))
+        error = attempt.given_up()
     interruption.add_note(str(error))
     interruption.__cause__ = error
     if isinstance(error, SubmissionOutcomeUnknown):
@@ -197,6 +197,11 @@ class Attempt:
             f"submit to {self.model_id}: {failure}. Nothing was sent; it is safe to call again.{advice}",
             model_id=self.model_id,
         )
+
+    def given_up(self) -> RunComfyError:
+        """The error for a submit whose answer nobody waits for any more."""
+        _in_flight.discard(self)
+        return self.failed(TransportFailure("interrupted before an answer came", sent=self.once.sent))
 
     def unknown(self, reason: str, answer: Answer | None = None) -> SubmissionOutcomeUnknown:
         """The error for a submit that may have been accepted."""

@@ -1,0 +1,192 @@
+"""The map of the sync client: worker threads, and a generator that only the caller's own thread runs."""
+
+import atexit
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import suppress
+from contextvars import copy_context
+from functools import partial
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+from ._background import Stop, in_parallel
+from ._client_base import JobBase, submission
+from ._drive import drive
+from ._errors import ConfigurationError
+from ._http_types import Request, Response
+from ._inputs import Input, OutT
+from ._map_base import Item, MapBase, Options
+from ._map_result import MapResult
+from ._pace import Deadline
+from ._requests import CANCELLING
+from ._submit import GRACE
+
+if TYPE_CHECKING:
+    from ._client import Client
+
+_LOOK = 0.2
+"""Seconds that a wait lasts at most before it begins anew: some systems deliver Ctrl-C only between waits."""
+_CANCELLERS = 32
+"""How many jobs are cancelled at a time."""
+
+
+class Map(MapBase[OutT]):
+    """One map. Its generator takes the inputs and gives the results; the threads do what is between.
+
+    The generator is not referred to from here: a loop that is left drops it, and so ends the map.
+    """
+
+    _client: "Client"
+
+    def __init__(self, client: "Client", job: type[JobBase[Any]], options: Options) -> None:
+        super().__init__(client, job, options)
+        self._process = os.getpid()
+        self._stop = Stop()
+        self._todo: SimpleQueue[Item[OutT] | None] = SimpleQueue()
+        self._finished: SimpleQueue[Item[OutT] | None] = SimpleQueue()
+        self._workers: list[Thread] = []
+
+    def check_stopped(self) -> None:
+        self._stop.check()
+
+    def fail(self, error: BaseException) -> None:
+        self.fatal = self.fatal or error
+        self._stop.set()
+        self._finished.put(None)  # wakes the caller
+
+    def results(self, inputs: Iterable[Input[OutT]]) -> Generator[MapResult[OutT], None, None]:
+        """The results, as the map's caller wants them."""
+        return self._results(inputs, iter(inputs))
+
+    def _results(
+        self, inputs: Iterable[Input[OutT]], source: Iterator[Input[OutT]]
+    ) -> Generator[MapResult[OutT], None, None]:
+        atexit.register(self._at_exit)
+        try:
+            with self._shown(inputs):
+                del inputs
+                yield from self._each(source)
+            self._dismiss()
+            for worker in self._workers:
+                worker.join()
+        except GeneratorExit:
+            self._leave(None)
+            raise
+        except BaseException as error:
+            self._leave(error)
+            raise
+        finally:
+            atexit.unregister(self._at_exit)
+
+    def _each(self, source: Iterator[Input[OutT]]) -> Generator[MapResult[OutT], None, None]:
+        count = 0
+        has_more, failure = True, None
+        while has_more or self.open:
+            room = has_more and len(self.open) < 2 * self._options.concurrency
+            if room:
+                try:
+                    self._begin(Item(count, next(source)))
+                    count += 1
+                except StopIteration:
+                    has_more = False
+                except Exception as error:
+                    has_more, failure = False, error
+            item = self._next(wait=not room)
+            if item is None:
+                continue
+            result = item.result
+            assert result is not None
+            del self.open[item.index], item
+            yield result
+            if os.getpid() != self._process:
+                raise ConfigurationError("this map belongs to the process that began it; begin one in each process")
+        if failure is not None:
+            raise failure
+
+    def _begin(self, item: Item[OutT]) -> None:
+        self.open[item.index] = item
+        if len(self._workers) < min(self._options.concurrency, len(self.open)):
+            worker = Thread(
+                target=copy_context().run, args=[self._work], name=f"runcomfy-map-{len(self._workers) + 1}", daemon=True
+            )
+            try:
+                worker.start()
+            except RuntimeError:  # there may be no more threads: then those that there are do it all
+                if not self._workers:
+                    raise
+            else:
+                self._workers.append(worker)
+        self._todo.put(item)
+
+    def _next(self, *, wait: bool) -> Item[OutT] | None:
+        """The next item whose result is to be given; None where that is still to come, and is not to be waited for."""
+        while True:
+            if self.fatal is not None:
+                raise self.fatal
+            if self._options.ordered:
+                first = next(iter(self.open.values()), None)
+                if first is None or first.result is not None:
+                    return first
+            elif not self.open:
+                return None
+            try:
+                item = self._finished.get(timeout=_LOOK) if wait else self._finished.get_nowait()
+            except Empty:
+                if not wait:
+                    return None
+                continue
+            if item is not None and item.result is not None and not self._options.ordered and self.fatal is None:
+                return item
+
+    def _work(self) -> None:
+        while (item := self._todo.get()) is not None:
+            with self._working(item):
+                self._stop.check()
+                self._do(item)
+            self._finished.put(item)
+            del item
+
+    def _do(self, item: Item[OutT]) -> None:
+        submitted = submission(item.input, None)
+        item.body = submitted.draft.body(self._settings.max_request_bytes)
+        drive(self._run(item, submitted), self._send, self._stop.pause)
+
+    def _send(self, request: Request) -> Response:
+        self._stop.check()
+        return self._client._connected().send(request)
+
+    def _dismiss(self) -> None:
+        for _ in self._workers:
+            self._todo.put(None)
+
+    def _at_exit(self) -> None:
+        self._leave(None)
+
+    def _leave(self, error: BaseException | None) -> None:
+        """End the map early: send nothing more, and tell which jobs go on."""
+        if os.getpid() != self._process:  # a forked child: all this is its parent's
+            return
+        self._stop.set()
+        self._dismiss()
+        lost = on_their_way = self._withdrawn()
+        grace = Deadline(GRACE)
+        with suppress(BaseException):  # interrupted again: do not wait any longer
+            while (lost := self._unanswered(on_their_way)) and (remaining := grace.remaining()) > 0:
+                with suppress(Empty):
+                    self._finished.get(timeout=min(_LOOK, remaining))
+        cancelled: list[str] = []
+        if self._cancels(error):
+            with suppress(BaseException):  # interrupted again, too
+                self._cancel_all(cancelled.append)
+        self._leave_word(error, lost, cancelled)
+
+    def _cancel_all(self, tell: Callable[[str], object]) -> None:
+        deadline = Deadline(CANCELLING)
+
+        def cancel(item: Item[OutT]) -> None:
+            request_id = self._client._drive(self._cancel(item, deadline))
+            if request_id is not None:
+                tell(request_id)
+
+        in_parallel([partial(cancel, item) for item in self._unfinished()], _CANCELLERS)

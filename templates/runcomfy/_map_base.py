@@ -1,0 +1,256 @@
+"""What the maps of both clients share: what one item does, as a flow, and what is told of jobs left behind."""
+
+import logging
+from collections.abc import Callable, Collection, Generator, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from threading import Lock
+from time import monotonic
+from typing import Any, Generic, NamedTuple
+
+from ._background import Stopped
+from ._body import Body
+from ._client_base import ClientBase, JobBase, Submission
+from ._errors import (
+    ConfigurationError,
+    JobCancelledError,
+    JobFailedError,
+    RateLimitError,
+    RunComfyError,
+    SubmissionOutcomeUnknown,
+)
+from ._frames import bare
+from ._http_types import Flow, Pause
+from ._inputs import Input, OutT
+from ._map_progress import Tally
+from ._map_result import MapResult, MapUpdate
+from ._pace import Deadline
+from ._progress import displayed
+from ._requests import JobFlows
+from ._source import Sent
+from ._status import Status
+from ._submit import Attempt, submit
+from ._throttle import Throttle, Turn
+
+OnUpdate = Callable[[MapUpdate], object]
+
+logger = logging.getLogger(__package__)
+
+
+class Options(NamedTuple):
+    """What the caller of a map asks for, as `Client.map` says."""
+
+    concurrency: int
+    ordered: bool
+    timeout: float | None
+    on_update: OnUpdate | None
+    progress: bool
+
+
+class Item(Generic[OutT]):
+    """One input, and what has become of it so far."""
+
+    def __init__(self, index: int, request: Input[OutT]) -> None:
+        if not isinstance(request, Input):
+            raise TypeError(f"expected an Input, got {request!r}")
+        self.index = index
+        self.input = request
+        self.body: Body | None = None
+        """Until its job is accepted: it may be large."""
+        self.attempt: Attempt | None = None
+        """The submit that is on its way."""
+        self.request_id: str | None = None
+        self.result: MapResult[OutT] | None = None
+
+    @property
+    def model_id(self) -> str:
+        return self.input._endpoint.model_id
+
+    @property
+    def error(self) -> RunComfyError | None:
+        return self.result.error if self.result is not None else None
+
+
+class MapBase(Generic[OutT]):
+    """One map. `open` has its items from when they are taken from the inputs until their results are taken.
+
+    Args:
+        client: What runs it.
+        job: The client's class of jobs.
+        options: What the caller asks for.
+
+    Raises:
+        TypeError: `on_update` is no plain function.
+        ConfigurationError: another option cannot be used.
+    """
+
+    def __init__(self, client: ClientBase, job: type[JobBase[Any]], options: Options) -> None:
+        count = options.concurrency
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise ConfigurationError(f"concurrency: {count!r} is no whole number above zero")
+        self._seconds = client._wait_seconds(options.timeout, options.on_update, options.progress)
+        self._settings = client._settings
+        self._client: Any = client  # the subclass knows of which kind
+        self._job = job
+        self._options = options
+        self._throttle = Throttle()
+        self._tally = Tally(None)
+        self._changed: Callable[[], object] = _quiet
+        self._telling = Lock()
+        self.open: dict[int, Item[OutT]] = {}
+        self.fatal: BaseException | None = None
+        """What ends the map at once."""
+
+    def check_stopped(self) -> None:
+        """Raise `Stopped` once the map has ended."""
+        raise NotImplementedError
+
+    def fail(self, error: BaseException) -> None:
+        """End the map at once with an exception: the first one is raised."""
+        raise NotImplementedError
+
+    @contextmanager
+    def _shown(self, inputs: object) -> Iterator[None]:
+        """Show the map while it lasts, if that is wished."""
+        if not self._options.progress:
+            yield
+            return
+        with suppress(Exception):
+            self._tally = Tally(len(inputs))  # type: ignore[arg-type]  # not everything has a length
+        with displayed(self._tally) as self._changed:
+            yield
+
+    @contextmanager
+    def _working(self, item: Item[OutT]) -> Generator[None, None, None]:
+        """Make an item's error its result, and any other exception the end of the map."""
+        self._tally.began()
+        self._changed()
+        try:
+            yield
+        except RunComfyError as error:
+            self._settle(item, error=error)
+        except Stopped:
+            pass
+        except BaseException as error:
+            self.fail(error)
+        finally:
+            item.body = None
+            self._tally.left()
+            self._changed()
+
+    def _settle(self, item: Item[OutT], output: OutT | None = None, error: RunComfyError | None = None) -> None:
+        request_id = item.request_id
+        if error is not None:
+            request_id = error.request_id = request_id or error.request_id
+            bare(error)  # its frames hold the body, and many results may be kept
+        item.result = MapResult(item.index, item.input, request_id, error, output)
+        self._tally.counts(failed=error is not None, cost_usd=item.result.cost_usd)
+
+    def _run(self, item: Item[OutT], submission: Submission) -> Flow[None]:
+        """Submit an item whose body was made, and wait for its job."""
+        assert item.body is not None
+        record = item.body.record
+        sent_at = yield from self._submitted(item)
+        assert item.request_id is not None
+        sent = Sent(record, sent_at)
+        job = self._job(self._client, item.request_id, submission.output, item.model_id, monotonic(), sent)
+        on_update = partial(self._tell, item) if self._options.on_update is not None else None
+        body = yield from job._wait(self._seconds, on_update).outcome(on_update)
+        self._settle(item, job._output._from_result(body, job._source))
+
+    def _submitted(self, item: Item[OutT]) -> Flow[float]:
+        """Submit until it is not refused for overload, or the deadline has passed; when the accepted one was sent."""
+        refusal: RateLimitError | None = None
+        deadline: Deadline | None = None
+        try:
+            while True:
+                turn = yield from self._turn(refusal, deadline)
+                deadline = deadline or Deadline(self._seconds)
+                assert item.body is not None
+                attempt = item.attempt = Attempt(item.model_id, item.body.content)
+                try:
+                    item.request_id = yield from submit(attempt, self._settings.timeout)
+                except RateLimitError as error:
+                    self._throttle.refused(turn, monotonic(), error.retry_after)
+                    if not error.body.strip():  # which may be the word of anybody on the way
+                        raise
+                    refusal = bare(error)
+                else:
+                    self._throttle.accepted(turn)
+                    return attempt.once.sent_at
+        finally:
+            item.attempt = item.body = None
+
+    def _turn(self, refusal: RateLimitError | None, deadline: Deadline | None) -> Flow[Turn]:
+        """Wait until an item may be submitted; what was refused before is so for good where that is too late."""
+        while True:
+            turn = self._throttle.turn(monotonic())
+            if refusal is not None and deadline is not None and deadline.remaining() < turn.pause:
+                raise refusal
+            if not turn.pause:
+                return turn
+            yield Pause(turn.pause)
+
+    def _tell(self, item: Item[OutT], status: Status) -> None:
+        assert self._options.on_update is not None
+        assert item.request_id is not None
+        with self._telling:
+            self.check_stopped()
+            try:
+                self._options.on_update(MapUpdate(item.index, item.request_id, item.model_id, status))
+            except BaseException as error:
+                self.fail(error)
+                raise Stopped from None
+
+    def _withdrawn(self) -> list[tuple[Item[OutT], Attempt]]:
+        """Let nothing be sent any more; gives the submits whose answers are still to come."""
+        attempts = [(item, item.attempt) for item in list(self.open.values())]
+        return [(item, attempt) for item, attempt in attempts if attempt is not None and attempt.withdraw()]
+
+    @staticmethod
+    def _unanswered(attempts: list[tuple[Item[OutT], Attempt]]) -> list[tuple[Item[OutT], Attempt]]:
+        return [(item, attempt) for item, attempt in attempts if item.attempt is attempt]
+
+    def _cancels(self, error: BaseException | None) -> bool:
+        """Whether what ended the map is to cancel its jobs: an interruption, where that is wished."""
+        return error is not None and not isinstance(error, Exception) and self._settings.cancel_on_interrupt
+
+    def _unfinished(self) -> list[Item[OutT]]:
+        """The items whose jobs are known, and went on when last seen."""
+        return [item for item in self.open.values() if item.request_id is not None and item.result is None]
+
+    def _cancel(self, item: Item[OutT], deadline: Deadline) -> Flow[str | None]:
+        """Cancel the job of an item; gives its id, or None where it may go on."""
+        assert item.request_id is not None
+        job = JobFlows(item.request_id, item.model_id, self._settings.timeout)
+        try:
+            return item.request_id if (yield from job.cancel(deadline.remaining())) else None
+        except RunComfyError:
+            return None
+
+    def _leave_word(
+        self, error: BaseException | None, lost: list[tuple[Item[OutT], Attempt]], cancelled: Collection[str]
+    ) -> None:
+        """Tell the log, and what ended the map, which jobs it leaves behind; those that nobody has seen end as well."""
+        over = (JobFailedError, JobCancelledError)
+        left = [item for item in self.open.values() if item.request_id and not isinstance(item.error, over)]
+        ids = [item.request_id for item in left if item.request_id not in cancelled]
+        unknown = [str(item.error) for item in self.open.values() if isinstance(item.error, SubmissionOutcomeUnknown)]
+        unknown += [str(attempt.given_up()) for _, attempt in lost]
+        self.open.clear()  # all is told once
+        told = []
+        if cancelled:
+            told.append(f"cancelled: {', '.join(cancelled)}")
+        if ids:
+            told.append(f"accepted, so that client.job(id, …).result() gives the result: {', '.join(map(str, ids))}")
+        if not told + unknown:
+            return
+        text = "\n".join(["a map ended before the results of all its submits were taken", *told, *unknown])
+        logger.warning("%s", text)
+        if error is not None:
+            vars(error).setdefault("request_ids", ids)
+            error.add_note(text)
+
+
+def _quiet() -> None:
+    """Where nothing is shown, nobody is told of changes."""
