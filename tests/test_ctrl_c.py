@@ -159,6 +159,48 @@ def test_a_job_that_runs_already_goes_on_though_cancelling_was_wished(interrupte
     assert "could no longer be cancelled, so it goes on" in notes[0]
 
 
+MAP = "list(client.map([request] * 5, concurrency=5))"
+
+
+def all_polled(sandbox: Sandbox) -> bool:
+    polled = {request.path for request in sandbox.requests if request.path.endswith("/status")}
+    return len(polled) == 5
+
+
+def test_ctrl_c_during_a_map_leaves_the_jobs_alive_and_tells_their_ids(stuck: Sandbox, interrupted: Any) -> None:
+    _, notes, _, log = interrupted(stuck, MAP, all_polled)
+
+    assert len(stuck.accepted) == 5
+    for job in stuck.accepted:
+        assert job.id in notes[0]
+        assert job.id in log
+        assert job.state == "in_queue"
+
+
+def test_ctrl_c_during_a_map_waits_for_the_ids_of_submits_on_their_way(stuck: Sandbox, interrupted: Any) -> None:
+    stuck.faults.extend([SLOW] * 5)
+
+    _, notes, _, _ = interrupted(stuck, MAP, lambda sandbox: len(sandbox.requests) == 5)
+
+    assert len(stuck.accepted) == 5
+    assert all(job.id in notes[0] for job in stuck.accepted)
+
+
+def test_a_second_ctrl_c_during_a_map_does_not_wait_for_the_answers(sandbox: Sandbox, interrupted: Any) -> None:
+    sandbox.faults.extend([Fault("submit", delay=3600)] * 5)
+
+    _, notes, _, log = interrupted(sandbox, MAP, lambda sandbox: len(sandbox.requests) == 5, interrupts=2)
+
+    assert notes[0].count("interrupted before an answer came") == 5
+    assert log.count("interrupted before an answer came") == 5
+
+
+def test_ctrl_c_during_a_map_cancels_the_jobs_where_that_is_wished(stuck: Sandbox, interrupted: Any) -> None:
+    interrupted(stuck, MAP, all_polled, "cancel")
+
+    assert [job.state for job in stuck.accepted] == ["cancelled"] * 5
+
+
 PATIENT = """
 import signal, socket, threading, httpx
 from runcomfy import Client

@@ -58,6 +58,7 @@ class Map(MapBase[OutT]):
 
     def results(self, inputs: Iterable[Input[OutT]]) -> Generator[MapResult[OutT], None, None]:
         """The results, as the map's caller wants them."""
+        self._require_many(inputs)
         return self._results(inputs, iter(inputs))
 
     def _results(
@@ -87,18 +88,20 @@ class Map(MapBase[OutT]):
             room = has_more and len(self.open) < 2 * self._options.concurrency
             if room:
                 try:
-                    self._begin(Item(count, next(source)))
-                    count += 1
+                    item = Item(count, next(source))
                 except StopIteration:
                     has_more = False
                 except Exception as error:
                     has_more, failure = False, error
-            item = self._next(wait=not room)
-            if item is None:
+                else:
+                    self._begin(item)
+                    count += 1
+            finished = self._next(wait=not room)
+            if finished is None:
                 continue
-            result = item.result
+            result = finished.result
             assert result is not None
-            del self.open[item.index], item
+            del self.open[result.index], finished
             yield result
             if os.getpid() != self._process:
                 raise ConfigurationError("this map belongs to the process that began it; begin one in each process")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ._async_client import AsyncClient
 
 _CLOSING = 1.0
-"""Seconds that tasks may take to close their connections."""
+"""Seconds that the last reads may take to be answered, and then their connections to be closed."""
 
 
 class AsyncMap(MapBase[OutT]):
@@ -37,6 +37,7 @@ class AsyncMap(MapBase[OutT]):
         self._room = asyncio.Semaphore(2 * options.concurrency)  # for items whose results are not taken
         self._turns = asyncio.Semaphore(options.concurrency)
         self._tasks: dict[asyncio.Task[None], Item[OutT] | None] = {}
+        self._exchanges: set[asyncio.Task[None] | None] = set()  # the tasks that wait for an answer
         self._has_more = True
         self._failure: Exception | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -56,6 +57,7 @@ class AsyncMap(MapBase[OutT]):
         self, inputs: Iterable[Input[OutT]] | AsyncIterable[Input[OutT]]
     ) -> AsyncGenerator[MapResult[OutT], None]:
         """The results, as the map's caller wants them."""
+        self._require_many(inputs)
         return self._results(inputs, aiter(inputs) if isinstance(inputs, AsyncIterable) else iter(inputs))
 
     async def _results(
@@ -152,7 +154,12 @@ class AsyncMap(MapBase[OutT]):
 
     async def _send(self, request: Request) -> Response:
         self.check_stopped()
-        return await self._client._connected().send(request)
+        task = asyncio.current_task()
+        self._exchanges.add(task)
+        try:
+            return await self._client._connected().send(request)
+        finally:
+            self._exchanges.discard(task)
 
     async def _pause(self, seconds: float) -> None:
         self.check_stopped()
@@ -171,23 +178,27 @@ class AsyncMap(MapBase[OutT]):
         lost = on_their_way = self._withdrawn()
         sent: list[Item[OutT] | None] = [item for item, _ in on_their_way]
         submits = {task for task, item in self._tasks.items() if item in sent}
-        self._cancel_tasks(self._tasks.keys() - submits)
+        self._cancel_tasks(self._tasks.keys() - self._exchanges)
         cancelled: list[str] = []
         try:
-            with undisturbed(), suppress(asyncio.CancelledError):  # cancelled again: do not wait any longer
-                if submits:
-                    await asyncio.wait(submits, timeout=GRACE)
+            await self._wait_for(submits, GRACE)
             lost = self._unanswered(on_their_way)
             if self._cancels(error):
                 with undisturbed(), suppress(asyncio.CancelledError):
                     await self._cancel_all(cancelled)
         finally:
             self._leave_word(error, lost, cancelled)
-            self._cancel_tasks(self._tasks)
-        with undisturbed(), suppress(asyncio.CancelledError):
-            if self._tasks:
-                await asyncio.wait(set(self._tasks), timeout=_CLOSING)
+        await self._wait_for(self._tasks, _CLOSING)  # a cancelled exchange costs its connection, and others theirs
+        self._cancel_tasks(self._tasks)
+        await self._wait_for(self._tasks, _CLOSING)
         self.leaving.set()
+
+    @staticmethod
+    async def _wait_for(tasks: Collection["asyncio.Task[None]"], seconds: float) -> None:
+        """Wait for tasks, unless this is cancelled again."""
+        if tasks:
+            with undisturbed(), suppress(asyncio.CancelledError):
+                await asyncio.wait(set(tasks), timeout=seconds)
 
     async def _cancel_all(self, cancelled: list[str]) -> None:
         deadline = Deadline(CANCELLING)

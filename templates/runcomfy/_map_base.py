@@ -101,6 +101,12 @@ class MapBase(Generic[OutT]):
         self.fatal: BaseException | None = None
         """What ends the map at once."""
 
+    @staticmethod
+    def _require_many(inputs: object) -> None:
+        """Refuse what can be iterated over as well: an input gives its fields."""
+        if isinstance(inputs, Input):
+            raise TypeError("expected any number of Inputs, got one")
+
     def check_stopped(self) -> None:
         """Raise `Stopped` once the map has ended."""
         raise NotImplementedError
@@ -162,24 +168,30 @@ class MapBase(Generic[OutT]):
         """Submit until it is not refused for overload, or the deadline has passed; when the accepted one was sent."""
         refusal: RateLimitError | None = None
         deadline: Deadline | None = None
+        while True:
+            turn = yield from self._turn(refusal, deadline)
+            deadline = deadline or Deadline(self._seconds)
+            try:
+                sent_at = yield from self._attempted(item)
+            except RateLimitError as error:
+                self._throttle.refused(turn, monotonic(), error.retry_after)
+                if not error.body.strip():  # which may be the word of anybody on the way
+                    raise
+                refusal = bare(error)
+            else:
+                self._throttle.accepted(turn)
+                return sent_at
+
+    def _attempted(self, item: Item[OutT]) -> Flow[float]:
+        """Submit once; when it was sent."""
+        assert item.body is not None
+        attempt = item.attempt = Attempt(item.model_id, item.body.content)
         try:
-            while True:
-                turn = yield from self._turn(refusal, deadline)
-                deadline = deadline or Deadline(self._seconds)
-                assert item.body is not None
-                attempt = item.attempt = Attempt(item.model_id, item.body.content)
-                try:
-                    item.request_id = yield from submit(attempt, self._settings.timeout)
-                except RateLimitError as error:
-                    self._throttle.refused(turn, monotonic(), error.retry_after)
-                    if not error.body.strip():  # which may be the word of anybody on the way
-                        raise
-                    refusal = bare(error)
-                else:
-                    self._throttle.accepted(turn)
-                    return attempt.once.sent_at
+            item.request_id = yield from submit(attempt, self._settings.timeout)
         finally:
-            item.attempt = item.body = None
+            item.attempt = None  # after the id is there: whoever looks does so in the opposite order
+        item.body = None
+        return attempt.once.sent_at
 
     def _turn(self, refusal: RateLimitError | None, deadline: Deadline | None) -> Flow[Turn]:
         """Wait until an item may be submitted; what was refused before is so for good where that is too late."""

@@ -1,0 +1,391 @@
+"""Maps that end early: nothing more is sent, and no job is left behind that nobody knows."""
+
+import asyncio
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Kind
+from runcomfy import AsyncClient, ConfigurationError, MapUpdate, NotFoundError
+from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
+from runcomfy.sandbox import Fault, Sandbox
+
+REQUEST = edit.Input(prompt="p", image_url="u")
+REFUSED = Fault("submit", 422, b'{"error_message": "no"}')
+"""Makes a result at once where all other jobs are stuck."""
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [
+        record.message for record in caplog.records if (record.name, record.levelno) == ("runcomfy", logging.WARNING)
+    ]
+
+
+def submits(sandbox: Sandbox) -> int:
+    return sum(request.path.startswith("/v1/models/") for request in sandbox.requests)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110  # the condition is one of the sandbox's thread
+        await asyncio.sleep(0)
+
+
+def leave(kind: Kind, client: Any, results: Any, reached: Callable[[], bool]) -> list[Any]:
+    """Take one result, and break once something is reached."""
+
+    async def loop_async() -> list[Any]:
+        found = []
+        async for result in results():
+            found.append(result)
+            await until(reached)
+            break
+        await client.close()
+        return found
+
+    if kind.is_async:
+        found: list[Any] = kind.settle(loop_async())
+        return found
+    found = []
+    for result in results():
+        found.append(result)
+        while not reached():
+            pass
+        break
+    return found
+
+
+def test_a_loop_that_is_left_tells_the_log_which_jobs_go_on(
+    kind: Kind, stuck: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    stuck.faults.append(REFUSED)
+    client = kind.client(stuck, cancel_on_interrupt=True)
+
+    leave(kind, client, lambda: client.map(repeat(REQUEST), concurrency=4), lambda: len(stuck.accepted) == 4)
+
+    (text,) = warnings(caplog)
+    assert all(job.id in text for job in stuck.accepted)
+    assert "client.job(id, …).result() gives the result" in text
+    assert [job.state for job in stuck.accepted] == ["in_queue"] * 4
+    assert submits(stuck) == 5
+
+
+def test_a_loop_that_is_left_with_all_results_taken_tells_nothing(
+    kind: Kind, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = kind.client(sandbox)
+
+    leave(kind, client, lambda: client.map([REQUEST]), lambda: True)
+
+    assert warnings(caplog) == []
+
+
+def test_results_that_were_not_taken_are_told_too(
+    kind: Kind, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    sandbox.fail_next("boom")
+    client = kind.client(sandbox)
+
+    def are_read() -> bool:
+        return sum(request.path.endswith("/result") for request in sandbox.requests) >= 2
+
+    found = leave(kind, client, lambda: client.map(repeat(REQUEST), concurrency=1), are_read)
+
+    (text,) = warnings(caplog)
+    assert found[0].request_id not in text
+    assert all(job.id in text for job in sandbox.accepted[1:])
+
+
+@pytest.mark.parametrize("drop", [None, "answer"])
+def test_submits_on_their_way_are_waited_for(
+    kind: Kind, stuck: Sandbox, caplog: pytest.LogCaptureFixture, drop: Any
+) -> None:
+    stuck.faults.extend([REFUSED, *[Fault("submit", delay=1.0, drop=drop, takes_effect=True)] * 3])
+    client = kind.client(stuck)
+
+    leave(kind, client, lambda: client.map([REQUEST] * 4, concurrency=4), lambda: submits(stuck) == 4)
+
+    (text,) = warnings(caplog)
+    assert len(stuck.accepted) == 3
+    if drop is None:
+        assert all(job.id in text for job in stuck.accepted)
+    else:
+        assert text.count("Whether a job was accepted is not known") == 3
+
+
+def test_what_waits_for_its_turn_is_not_sent_any_more(
+    kind: Kind, stuck: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    stuck.faults.extend([REFUSED, *[Fault("submit", 429, b"slow down", {"Retry-After": "30"})] * 3])
+    client = kind.client(stuck)
+
+    leave(kind, client, lambda: client.map(repeat(REQUEST), concurrency=4), lambda: submits(stuck) >= 4)
+
+    assert stuck.accepted == []
+    assert warnings(caplog) == []
+
+
+def test_a_function_that_raises_ends_the_map_at_once(
+    kind: Kind, stuck: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    called = []
+
+    def fail(update: MapUpdate) -> None:
+        called.append(update)
+        raise LookupError("a bug")
+
+    client = kind.client(stuck)
+    with pytest.raises(LookupError, match="a bug") as caught:
+        kind.collect(client.map(repeat(REQUEST), concurrency=4, on_update=fail))
+
+    (text,) = warnings(caplog)
+    assert text == caught.value.__notes__[0]
+    assert set(caught.value.request_ids) == {job.id for job in stuck.accepted}  # type: ignore[attr-defined]
+    assert len(called) == 1
+
+
+@pytest.mark.parametrize("error", [NotFoundError, KeyboardInterrupt, SystemExit])
+def test_a_function_may_raise_anything(kind: Kind, stuck: Sandbox, error: Any) -> None:
+    raised = error.__new__(error)
+    raised.__init__(*([] if error is not NotFoundError else ["m"]), **_FACTS if error is NotFoundError else {})
+
+    def fail(update: MapUpdate) -> None:
+        raise raised
+
+    client = kind.client(stuck)
+    with pytest.raises(error) as caught:
+        kind.collect(client.map(repeat(REQUEST), on_update=fail))
+
+    assert caught.value is raised
+    assert [job.state for job in stuck.accepted] == ["in_queue"] * len(stuck.accepted)
+
+
+_FACTS: dict[str, Any] = {"status_code": 404, "code": None, "message": None, "detail": None, "body": b""}
+
+
+def test_an_interruption_cancels_the_jobs_where_that_is_wished(kind: Kind, stuck: Sandbox) -> None:
+    def interrupt(update: MapUpdate) -> None:
+        if update.index == 3:
+            raise KeyboardInterrupt
+
+    client = kind.client(stuck, cancel_on_interrupt=True)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        kind.collect(client.map(repeat(REQUEST), concurrency=4, on_update=interrupt))
+
+    assert {job.state for job in stuck.accepted} == {"cancelled"}
+    assert all(job.id in caught.value.__notes__[0].splitlines()[1] for job in stuck.accepted)
+    assert caught.value.__notes__[0].splitlines()[1].startswith("cancelled: ")
+
+
+def test_jobs_that_could_not_be_cancelled_are_told_as_going_on(kind: Kind, stuck: Sandbox) -> None:
+    def interrupt(update: MapUpdate) -> None:
+        raise KeyboardInterrupt
+
+    stuck.faults.extend([Fault("cancel", 400, b"no")] * 4)
+    client = kind.client(stuck, cancel_on_interrupt=True)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        kind.collect(client.map([REQUEST] * 4, concurrency=4, on_update=interrupt))
+
+    (note,) = caught.value.__notes__
+    assert "cancelled" not in note
+    assert all(job.id in note for job in stuck.accepted)
+
+
+def test_a_map_that_is_never_begun_sends_nothing(kind: Kind, sandbox: Sandbox) -> None:
+    client = kind.client(sandbox)
+    results = client.map([REQUEST])
+    del results
+
+    assert sandbox.requests == []
+
+
+@pytest.mark.parametrize("cancels", [False, True])
+def test_a_cancelled_task_tells_or_cancels_its_jobs(stuck: Sandbox, cancels: bool) -> None:
+    async def work(client: AsyncClient) -> None:
+        async for _ in client.map(repeat(REQUEST), concurrency=5):
+            pass
+
+    async def main() -> asyncio.CancelledError:
+        async with AsyncClient(stuck.token, stuck.base_url, cancel_on_interrupt=cancels) as client:
+            task = asyncio.create_task(work(client))
+            await until(lambda: len(stuck.accepted) == 5)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError) as caught:
+                await task
+            return caught.value
+
+    error = asyncio.run(main())
+
+    assert all(job.id in error.__notes__[0] for job in stuck.accepted)
+    assert {job.state for job in stuck.accepted} == {"cancelled" if cancels else "in_queue"}
+    assert len(stuck.accepted) == 5
+
+
+def test_a_task_that_is_cancelled_twice_does_not_wait_for_the_answers(stuck: Sandbox) -> None:
+    stuck.faults.extend([Fault("submit", delay=3600)] * 3)
+
+    async def work(client: AsyncClient) -> None:
+        async for _ in client.map([REQUEST] * 3):
+            pass
+
+    async def main() -> asyncio.CancelledError:
+        async with AsyncClient(stuck.token, stuck.base_url) as client:
+            task = asyncio.create_task(work(client))
+            await until(lambda: submits(stuck) == 3)
+            task.cancel()
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError) as caught:
+                await task
+            return caught.value
+
+    assert asyncio.run(main()).__notes__[0].count("interrupted before an answer came") == 3
+
+
+def test_a_loop_that_is_left_at_the_end_of_the_program_tells_its_jobs(
+    stuck: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    stuck.faults.extend([REFUSED, *[Fault("submit", delay=0.5)] * 2])
+
+    async def main() -> None:
+        client = AsyncClient(stuck.token, stuck.base_url, cancel_on_interrupt=True)
+        async for _ in client.map(repeat(REQUEST), concurrency=3):
+            await until(lambda: submits(stuck) == 4)
+            break
+
+    asyncio.run(main())
+
+    (text,) = warnings(caplog)
+    assert len(stuck.accepted) == 3
+    assert all(job.id in text for job in stuck.accepted)
+    assert {job.state for job in stuck.accepted} == {"in_queue"}
+
+
+def test_a_map_belongs_to_the_event_loop_that_it_was_begun_in(stuck: Sandbox) -> None:
+    stuck.faults.append(REFUSED)
+    client = AsyncClient(stuck.token, stuck.base_url)
+    results = client.map([REQUEST])
+
+    async def take() -> Any:
+        return await anext(results)
+
+    loops = [asyncio.new_event_loop() for _ in range(2)]
+    assert loops[0].run_until_complete(take()).error is not None
+    with pytest.raises(ConfigurationError, match="belongs to the event loop"):
+        loops[1].run_until_complete(take())
+    loops[0].run_until_complete(client.close())
+    for loop in loops:
+        loop.close()
+
+
+PROGRAMS = {
+    "sync": """
+from runcomfy import Client
+from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
+results = Client().map([edit.Input(prompt="p", image_url="u")] * 4, concurrency=4, timeout=30)
+first = next(results)
+print(first.error is not None, flush=True)
+input()
+""",
+    "async": """
+import asyncio
+from runcomfy import AsyncClient
+from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
+results = AsyncClient().map([edit.Input(prompt="p", image_url="u")] * 4, concurrency=4, timeout=30)
+async def main():
+    first = await anext(results)
+    print(first.error is not None, flush=True)
+    await asyncio.to_thread(input)
+loop = asyncio.new_event_loop()
+loop.run_until_complete(main())
+loop.stop()
+""",
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_program_that_ends_during_a_map_tells_its_jobs(program: str, stuck: Sandbox, tmp_path: Path) -> None:
+    stuck.faults.append(REFUSED)
+    file = tmp_path / "program.py"
+    file.write_text(PROGRAMS[program])
+    environment = {**os.environ, "RUNCOMFY_TOKEN": stuck.token, "RUNCOMFY_MODEL_API_BASE": stuck.base_url}
+    with subprocess.Popen(
+        [sys.executable, str(file)],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "True\n"
+        while len(stuck.accepted) < 3 or len(stuck.requests) < 8:
+            assert process.poll() is None
+        _, log = process.communicate("\n")
+
+    assert all(log.count(job.id) == 1 for job in stuck.accepted), log
+
+
+FORKING = """
+import os
+from runcomfy import Client, ConfigurationError
+from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
+with Client(poll_interval=0.0) as client:
+    results = client.map([edit.Input(prompt="p", image_url="u")] * 8, concurrency=2)
+    next(results)
+    child = os.fork()
+    if child == 0:
+        try:
+            next(results)
+        except ConfigurationError as error:
+            os._exit(0 if "belongs to the process" in str(error) and not hasattr(error, "__notes__") else 2)
+        os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert len(list(results)) == 7
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_child_leaves_the_map_to_its_parent(sandbox: Sandbox, run_program: Any) -> None:
+    run_program(FORKING, sandbox, "-W", "ignore::DeprecationWarning")
+
+
+FEW_THREADS = """
+import threading
+from runcomfy import Client
+from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
+start, started = threading.Thread.start, []
+def start_few(thread):
+    if len(started) == {limit}:
+        raise RuntimeError("can't start new thread")
+    started.append(thread)
+    start(thread)
+threading.Thread.start = start_few
+with Client(poll_interval=0.0) as client:
+    try:
+        print(len(list(client.map([edit.Input(prompt="p", image_url="u")] * 8))))
+    except RuntimeError as error:
+        print(error)
+"""
+
+
+@pytest.mark.parametrize(("limit", "outcome"), [(2, "8"), (0, "can't start new thread")])
+def test_the_threads_that_there_are_do_it_all(sandbox: Sandbox, run_program: Any, limit: int, outcome: str) -> None:
+    assert run_program(FEW_THREADS.replace("{limit}", str(limit)), sandbox).strip() == outcome
+    assert len(sandbox.accepted) == (8 if limit else 0)
+
+
+@pytest.fixture(autouse=True)
+def _threads_end() -> Iterator[None]:
+    """The threads of a map that was left end by themselves."""
+    yield
+    for thread in threading.enumerate():
+        if thread.name.startswith("runcomfy-map"):
+            thread.join(30)
+            assert not thread.is_alive()
