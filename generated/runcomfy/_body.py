@@ -3,7 +3,9 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
+from hashlib import sha256
 from io import BytesIO
 from secrets import token_hex
 from typing import Any, NamedTuple
@@ -19,13 +21,19 @@ FILE = "$file"
 """The key of the object that stands for a local file in the record of a request."""
 
 
-class Body(NamedTuple):
+@dataclass(frozen=True)
+class Body:
     """A request body."""
 
     content: bytes
     """What is sent: compact JSON in UTF-8."""
     record: bytes
     """The same with facts in the place of each local file: its hash, media type, size and name."""
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the content, in hexadecimal."""
+        return sha256(self.content).hexdigest()
 
 
 class _File(NamedTuple):

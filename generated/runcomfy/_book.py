@@ -19,6 +19,7 @@ from ._http_types import Flow, awaited
 State = Literal["submitting", "open", "unknown", "completed", "failed", "cancelled", "refused", "not_sent"]
 ENDED: tuple[State, ...] = ("completed", "failed", "cancelled")
 NO_JOB: tuple[State, ...] = ("refused", "not_sent")
+_RANKS: dict[State, int] = {"open": 1, **dict.fromkeys(ENDED, 2)}
 
 logger = logging.getLogger(__package__)
 
@@ -99,8 +100,8 @@ def amounts(state: State, price: int | None, cost: int | None) -> Amounts:
 
 
 def merged(state: State, change: Change) -> State:
-    """The state after a change. What has ended is not open again, whoever brings old news."""
-    if change.state is None or (state in ENDED and change.state not in ENDED):
+    """The state after a change. A job that is known stays so, and one that has ended, whoever brings old news."""
+    if change.state is None or _RANKS.get(change.state, 0) < _RANKS.get(state, 0):
         return state
     return change.state
 

@@ -80,6 +80,7 @@ class Map(MapBase[OutT]):
             raise
         finally:
             atexit.unregister(self._at_exit)
+            self._occurrences.close()
 
     def _each(self, source: Iterator[Input[OutT]]) -> Generator[MapResult[OutT], None, None]:
         count = 0

@@ -13,11 +13,11 @@ class Tally:
 
     Args:
         total: How many inputs there are, where that is known.
+        run: The name of the run, if it was given one.
     """
 
-    name = "map"
-
-    def __init__(self, total: int | None) -> None:
+    def __init__(self, total: int | None, run: str | None) -> None:
+        self.name = "map" if run is None else f"map {run}"
         self._lock = Lock()
         self._total = total
         self._started = self._told_at = monotonic()

@@ -200,8 +200,9 @@ class Attempt:
         )
 
     def given_up(self) -> RunComfyError:
-        """The error for a submit whose answer nobody waits for any more."""
+        """The error for a submit whose answer nobody waits for any more, which is booked, too."""
         _in_flight.discard(self)
+        self.give_up()
         return self.failed(TransportFailure("interrupted before an answer came", sent=self.once.sent))
 
     def unknown(self, reason: str, answer: Answer | None = None) -> SubmissionOutcomeUnknown:

@@ -93,8 +93,10 @@ class AsyncClient(ClientBase):
         self,
         inputs: Iterable[Input[OutT]] | AsyncIterable[Input[OutT]],
         *,
+        run: str | None = None,
         concurrency: int = 10,
         ordered: bool = False,
+        budget_usd: float | None = None,
         timeout: float | None = None,
         on_update: Callable[[MapUpdate], object] | None = None,
         progress: bool = False,
@@ -105,7 +107,7 @@ class AsyncClient(ClientBase):
         cancellation of the task while it waits for a result. ``contextlib.aclosing(client.map(…))`` makes sure that the
         map has ended when a loop is left early; so does closing the client.
         """
-        options = Options(concurrency, ordered, timeout, on_update, progress)
+        options = Options(run, budget_usd, concurrency, ordered, timeout, on_update, progress)
         return AsyncMap[OutT](self, AsyncJob, options).results(inputs)
 
     @overload

@@ -94,6 +94,7 @@ class AsyncMap(MapBase[OutT]):
         finally:
             atexit.unregister(self._abandon)
             self._client._maps.discard(self)
+            self._occurrences.close()
 
     async def _next(self) -> Item[OutT] | None:
         """The next item whose result is to be given; None after the last one."""

@@ -120,8 +120,10 @@ class Client(ClientBase):
         self,
         inputs: Iterable[Input[OutT]],
         *,
+        run: str | None = None,
         concurrency: int = 10,
         ordered: bool = False,
+        budget_usd: float | None = None,
         timeout: float | None = None,
         on_update: Callable[[MapUpdate], object] | None = None,
         progress: bool = False,
@@ -131,9 +133,17 @@ class Client(ClientBase):
         Args:
             inputs: What to run, such as a list or a generator of ``edit.Input(…)``, of one model or of several. They
                 are taken as they are needed, in the thread that takes the results.
+            run: The name of the run, by which the client's ledger knows it when it is begun again with the same inputs,
+                in this process or another one: what has a job already is not submitted again, but gives the result of
+                that job, or waits for it. Equal inputs are told apart by how many came before. Submitted again are
+                those that the API had refused, those that were not sent, and those whose jobs were cancelled; one of
+                which nobody knows whether it was accepted is an error until `Ledger.resolve` settles it.
             concurrency: How many are submitted and waited for at a time. At most as many again are kept ready, or
                 finished and not taken.
             ordered: Whether the results come in the order of the inputs; without it, as they come.
+            budget_usd: How many US dollars may be spent on this run, earlier ones of its name included. Inputs that
+                would go over, or whose price nobody knows, are not sent, and their results have a
+                `BudgetExceededError`.
             timeout: Seconds until the wait for one job ends; the client's `wait_timeout` without one. For as long, a
                 submit that the API refuses for overload is tried again.
             on_update: Called with each new status of each job: one call at a time, from worker threads. What it raises
@@ -149,9 +159,10 @@ class Client(ClientBase):
         Raises:
             TypeError: `inputs` cannot be iterated over, or `on_update` is no plain function; in the loop, once all
                 submitted jobs have ended: one of the inputs is no `Input`.
-            ConfigurationError: `concurrency`, `timeout` or `progress` cannot be used.
+            ConfigurationError: `concurrency`, `timeout`, `budget_usd` or `progress` cannot be used, or there is a `run`
+                and no ledger.
         """
-        options = Options(concurrency, ordered, timeout, on_update, progress)
+        options = Options(run, budget_usd, concurrency, ordered, timeout, on_update, progress)
         return Map[OutT](self, Job, options).results(inputs)
 
     @overload

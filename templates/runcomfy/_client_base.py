@@ -3,15 +3,14 @@
 import os
 import ssl
 import sys
-from collections.abc import Container, Mapping
-from hashlib import sha256
+from collections.abc import Container, Mapping, Sequence
 from inspect import iscoroutinefunction
 from typing import Any, Generic, NamedTuple, NoReturn
 
 from . import _progress
 from ._answers import is_request_id
 from ._body import Body, Draft
-from ._book import Book, Entry, Intent, MemoryBook, Spending
+from ._book import Book, Entry, Intent, Limit, MemoryBook, Spending
 from ._errors import ConfigurationError, InputProblem, InputValidationError
 from ._inputs import Input, OutT
 from ._ledger import Ledger, ledger_of
@@ -30,10 +29,6 @@ class Submission(NamedTuple):
 
     draft: Draft
     output: type[Any]
-    run: str | None = None
-    """The run of a map that it belongs to."""
-    occurrence: int = 0
-    """How many equal inputs came before it in the run."""
 
     @property
     def model_id(self) -> str:
@@ -147,18 +142,34 @@ class ClientBase:
         if function is not None and (not callable(function) or iscoroutinefunction(function)):
             raise TypeError(f"{name}: {function!r} is no plain function")
 
-    def _attempt(self, submission: Submission, body: Body) -> Attempt:
-        """A submit that is to be booked and sent."""
+    def _attempt(
+        self,
+        submission: Submission,
+        body: Body,
+        limits: Sequence[Limit] = (),
+        run: str | None = None,
+        occurrence: int = 0,
+    ) -> Attempt:
+        """A submit that is to be booked and sent.
+
+        Args:
+            submission: What to submit.
+            body: Its body.
+            limits: What must not be spent beyond, beside the client's budget.
+            run: The run of a map that it belongs to.
+            occurrence: How many equal inputs came before it in the run.
+        """
         intent = Intent(
             model_id=submission.model_id,
-            payload_sha256=sha256(body.content).hexdigest() if self._ledger else "",  # long bodies take a while
+            payload_sha256=body.sha256 if self._ledger else "",  # long bodies take a while
             record=body.record,
-            run=submission.run,
-            occurrence=submission.occurrence,
+            run=run,
+            occurrence=occurrence,
             seconds=self._settings.timeout,
         )
-        price = self._pricing.estimate(submission.draft, self._settings.timeout, reads=bool(self._limits))
-        return Attempt(submission.model_id, body.content, self._book.enter(intent), self._limits, price)
+        limits = [*self._limits, *limits]
+        price = self._pricing.estimate(submission.draft, self._settings.timeout, reads=bool(limits))
+        return Attempt(submission.model_id, body.content, self._book.enter(intent), limits, price)
 
     def _close_ledger(self) -> None:
         if self._ledger is not None and self._owns_ledger:

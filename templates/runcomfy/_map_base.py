@@ -4,12 +4,14 @@ import logging
 from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from secrets import token_hex
 from threading import Lock
-from time import monotonic
+from time import monotonic, strftime
 from typing import Any, Generic, NamedTuple
 
 from ._background import Stopped
 from ._body import Body
+from ._book import Entry
 from ._client_base import ClientBase, JobBase, Submission
 from ._errors import (
     ConfigurationError,
@@ -22,17 +24,24 @@ from ._errors import (
 from ._frames import bare
 from ._http_types import Flow, Pause
 from ._inputs import Input, OutT
+from ._ledger_entry import LedgerEntry, sent_of
 from ._map_progress import Tally
 from ._map_result import MapResult, MapUpdate
 from ._pace import Deadline
+from ._pricing import limits_of
 from ._progress import displayed
+from ._repeats import Occurrences
 from ._requests import JobFlows
 from ._source import Sent
 from ._status import Status
-from ._submit import Attempt, submit
+from ._submit import Attempt, Earlier, submit
 from ._throttle import Throttle, Turn
 
 OnUpdate = Callable[[MapUpdate], object]
+
+_LOOK = 0.25
+"""Seconds between two looks at a submit that another process has in hand."""
+_LONGEST_NAME = 200
 
 logger = logging.getLogger(__package__)
 
@@ -40,6 +49,8 @@ logger = logging.getLogger(__package__)
 class Options(NamedTuple):
     """What the caller of a map asks for, as `Client.map` says."""
 
+    run: str | None
+    budget_usd: float | None
     concurrency: int
     ordered: bool
     timeout: float | None
@@ -89,12 +100,15 @@ class MapBase(Generic[OutT]):
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise ConfigurationError(f"concurrency: {count!r} is no whole number above zero")
         self._seconds = client._wait_seconds(options.timeout, options.on_update, options.progress)
+        self.run = _run_name(options.run, client)
+        self._limits = limits_of(options.budget_usd, self.run)
+        self._occurrences = Occurrences()
         self._settings = client._settings
         self._client: Any = client  # the subclass knows of which kind
         self._job = job
         self._options = options
         self._throttle = Throttle()
-        self._tally = Tally(None)
+        self._tally = Tally(None, options.run)
         self._changed: Callable[[], object] = _quiet
         self._telling = Lock()
         self.open: dict[int, Item[OutT]] = {}
@@ -122,7 +136,7 @@ class MapBase(Generic[OutT]):
             yield
             return
         with suppress(Exception):
-            self._tally = Tally(len(inputs))  # type: ignore[arg-type]  # not everything has a length
+            self._tally = Tally(len(inputs), self._options.run)  # type: ignore[arg-type]  # not everything has a length
         with displayed(self._tally) as self._changed:
             yield
 
@@ -153,26 +167,70 @@ class MapBase(Generic[OutT]):
         self._tally.counts(failed=error is not None, cost_usd=item.result.cost_usd)
 
     def _run(self, item: Item[OutT], submission: Submission) -> Flow[None]:
-        """Submit an item whose body was made, and wait for its job."""
+        """Submit an item whose body was made, and wait for its job; or take up what the run has of it already."""
         assert item.body is not None
         record = item.body.record
-        sent_at = yield from self._submitted(item)
+        try:
+            sent_at, entry = yield from self._submitted(item, submission)
+        except Earlier as earlier:
+            accepted_at, sent, entry = None, sent_of(earlier.entry), None
+            body = self._body_of(item, earlier.entry)
+        else:
+            accepted_at, sent, body = monotonic(), Sent(record, sent_at), None
         assert item.request_id is not None
-        sent = Sent(record, sent_at)
-        job = self._job(self._client, item.request_id, submission.output, item.model_id, monotonic(), sent)
-        on_update = partial(self._tell, item) if self._options.on_update is not None else None
-        body = yield from job._wait(self._seconds, on_update).outcome(on_update)
+        job = self._job(self._client, item.request_id, submission.output, item.model_id, accepted_at, sent, entry)
+        if body is None:
+            on_update = partial(self._tell, item) if self._options.on_update is not None else None
+            body = yield from job._wait(self._seconds, on_update).outcome(on_update)
         self._settle(item, job._output._from_result(body, job._source))
 
-    def _submitted(self, item: Item[OutT]) -> Flow[float]:
-        """Submit until it is not refused for overload, or the deadline has passed; when the accepted one was sent."""
+    def _body_of(self, item: Item[OutT], entry: LedgerEntry) -> dict[str, Any] | None:
+        """What the run has of an item: the result body, or None where its job has to be asked.
+
+        Raises:
+            JobFailedError: it failed.
+            SubmissionOutcomeUnknown: it is not known whether a job was accepted.
+        """
+        item.body = None
+        item.request_id = entry.request_id
+        if entry.state in ("unknown", "submitting"):
+            raise SubmissionOutcomeUnknown(
+                f"submit {entry.id} of run {self.run!r}: whether a job was accepted is not known ({entry.error}). It is"
+                " not submitted again by itself: look at your request history, then tell ledger.resolve",
+                model_id=entry.model_id,
+                payload_sha256=entry.payload_sha256,
+                submitted_at=entry.created_at if entry.submitted_at is None else entry.submitted_at,
+                request_id=entry.request_id,
+            )
+        if entry.state == "failed" and entry.raw is not None:
+            raise JobFailedError(
+                entry.error or "the job failed",
+                error=entry.raw.get("error"),
+                raw=entry.raw,
+                request_id=str(entry.request_id),
+                model_id=entry.model_id,
+            )
+        return entry.raw if entry.state == "completed" else None
+
+    def _submitted(self, item: Item[OutT], submission: Submission) -> Flow[tuple[float, Entry]]:
+        """Submit until it is not refused for overload, or the deadline has passed; when it was sent, and its entry.
+
+        Raises:
+            Earlier: the run has a job of it already, or may have.
+        """
+        assert item.body is not None
+        occurrence = self._occurrences.before(f"{item.model_id} {item.body.sha256}") if self._client._ledger else 0
         refusal: RateLimitError | None = None
         deadline: Deadline | None = None
         while True:
             turn = yield from self._turn(refusal, deadline)
             deadline = deadline or Deadline(self._seconds)
             try:
-                sent_at = yield from self._attempted(item)
+                sent_at = yield from self._attempted(item, submission, occurrence)
+            except Earlier as earlier:
+                if earlier.entry.state != "submitting" or not deadline.remaining():
+                    raise
+                yield Pause(_LOOK)  # another process submits it at this moment
             except RateLimitError as error:
                 self._throttle.refused(turn, monotonic(), error.retry_after)
                 if not error.body.strip():  # which may be the word of anybody on the way
@@ -182,16 +240,16 @@ class MapBase(Generic[OutT]):
                 self._throttle.accepted(turn)
                 return sent_at
 
-    def _attempted(self, item: Item[OutT]) -> Flow[float]:
-        """Submit once; when it was sent."""
+    def _attempted(self, item: Item[OutT], submission: Submission, occurrence: int) -> Flow[tuple[float, Entry]]:
+        """Submit once."""
         assert item.body is not None
-        attempt = item.attempt = Attempt(item.model_id, item.body.content)
+        attempt = item.attempt = self._client._attempt(submission, item.body, self._limits, self.run, occurrence)
         try:
             item.request_id = yield from submit(attempt, self._settings.timeout)
         finally:
             item.attempt = None  # after the id is there: whoever looks does so in the opposite order
         item.body = None
-        return attempt.once.sent_at
+        return attempt.once.sent_at, attempt.entry
 
     def _turn(self, refusal: RateLimitError | None, deadline: Deadline | None) -> Flow[Turn]:
         """Wait until an item may be submitted; what was refused before is so for good where that is too late."""
@@ -234,7 +292,8 @@ class MapBase(Generic[OutT]):
     def _cancel(self, item: Item[OutT], deadline: Deadline) -> Flow[str | None]:
         """Cancel the job of an item; gives its id, or None where it may go on."""
         assert item.request_id is not None
-        job = JobFlows(item.request_id, item.model_id, self._settings.timeout)
+        entry = self._client._book.find(item.request_id)
+        job = JobFlows(item.request_id, item.model_id, self._settings.timeout, entry)
         try:
             return item.request_id if (yield from job.cancel(deadline.remaining())) else None
         except RunComfyError:
@@ -262,6 +321,19 @@ class MapBase(Generic[OutT]):
         if error is not None:
             vars(error).setdefault("request_ids", ids)
             error.add_note(text)
+
+
+def _run_name(run: str | None, client: ClientBase) -> str:
+    """The name of a run; one of its own for a run without."""
+    if run is None:
+        return f"{strftime('%Y-%m-%d %H:%M:%S')} {token_hex(4)}"
+    if not isinstance(run, str) or not run or len(run) > _LONGEST_NAME or not run.isprintable():
+        raise ConfigurationError(f"run: {run!r} is no name of at most {_LONGEST_NAME} printable characters")
+    if client._ledger is None:
+        raise ConfigurationError(
+            f"run: without a ledger, nobody would know what of run {run!r} is paid; make the client with ledger=…"
+        )
+    return run
 
 
 def _quiet() -> None:
