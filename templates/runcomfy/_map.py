@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 _LOOK = 0.2
 """Seconds that a wait lasts at most before it begins anew: some systems deliver Ctrl-C only between waits."""
+_TAKEN = 2
+"""How many inputs are taken before a result is given, if there is one: slow inputs keep no results back for long, and
+still there are more and more that a slow reader of results finds done."""
 _CANCELLERS = 32
 """How many jobs are cancelled at a time."""
 
@@ -82,7 +85,7 @@ class Map(MapBase[OutT]):
             self._occurrences.close()
 
     def _each(self, source: Iterator[Input[OutT]]) -> Generator[MapResult[OutT], None, None]:
-        count = 0
+        count = taken = 0  # inputs so far, and those since the last result
         has_more, failure = True, None
         while has_more or self.open:
             room = has_more and len(self.open) < 2 * self._options.concurrency
@@ -95,7 +98,9 @@ class Map(MapBase[OutT]):
                     has_more, failure = False, error
                 else:
                     self._begin(item)
-                    count += 1
+                    count, taken = count + 1, taken + 1
+                if has_more and taken < _TAKEN:
+                    continue
             finished = self._next(wait=not room)
             if finished is None:
                 continue
@@ -103,6 +108,7 @@ class Map(MapBase[OutT]):
             assert result is not None
             del self.open[result.index], finished
             yield result
+            taken = 0
             if os.getpid() != self._process:
                 raise ConfigurationError("this map belongs to the process that began it; begin one in each process")
         if failure is not None:
