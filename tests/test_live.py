@@ -256,6 +256,37 @@ def test_a_terminal_that_is_closed_loses_no_job(slow: Sandbox, in_terminal: Any,
     assert slow.accepted[0].id in terminal.out
 
 
+MAP = {
+    "sync": """
+from runcomfy import Client
+def run(**options):
+    with Client(poll_interval=0.0) as client:
+        return list(client.map([request] * 3, concurrency=1, **options))
+""",
+    "async": """
+import asyncio
+from runcomfy import AsyncClient
+async def gather(options):
+    async with AsyncClient(poll_interval=0.0) as client:
+        return [result async for result in client.map([request] * 3, concurrency=1, **options)]
+def run(**options):
+    return asyncio.run(gather(options))
+""",
+}
+
+
+@pytest.mark.parametrize("kind", MAP)
+def test_a_map_is_one_live_line(sandbox: Sandbox, in_terminal: Any, kind: str) -> None:
+    terminal = in_terminal(MAP[kind] + "print(len(run(progress=True, on_update=gate)))", sandbox)
+    for done in range(3):
+        terminal.until(re.compile(rf"map  {done} of 3 done, 1 running +\d+ s"))
+        terminal.enter()
+    terminal.end()
+
+    assert untimed(terminal.screen.lines) == ["map: 3 of 3 done; completed after T s"]
+    assert terminal.out == "3\n"
+
+
 @pytest.mark.parametrize("kind", RUN)
 def test_an_interrupted_wait_gives_the_terminal_back(stuck: Sandbox, in_terminal: Any, kind: str) -> None:
     program = """

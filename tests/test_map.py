@@ -411,7 +411,7 @@ def test_errors_keep_no_request_alive(kind: Kind, sandbox: Sandbox, client: Any)
 
 
 MEMORY = """
-import gc, logging, tracemalloc
+import gc, logging, tracemalloc, httpx
 from pathlib import Path
 from PIL import Image
 from runcomfy import Client

@@ -1,6 +1,7 @@
 """Maps that end early: nothing more is sent, and no job is left behind that nobody knows."""
 
 import asyncio
+import gc
 import logging
 import os
 import subprocess
@@ -253,6 +254,7 @@ def test_a_task_that_is_cancelled_twice_does_not_wait_for_the_answers(stuck: San
     assert asyncio.run(main()).__notes__[0].count("interrupted before an answer came") == 3
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # its client is never closed
 def test_a_loop_that_is_left_at_the_end_of_the_program_tells_its_jobs(
     stuck: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -265,6 +267,7 @@ def test_a_loop_that_is_left_at_the_end_of_the_program_tells_its_jobs(
             break
 
     asyncio.run(main())
+    gc.collect()
 
     (text,) = warnings(caplog)
     assert len(stuck.accepted) == 3

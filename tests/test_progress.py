@@ -4,6 +4,7 @@ import io
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import aclosing, closing
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from runcomfy import (
     NotFoundError,
     Status,
     WaitTimeoutError,
+    _map_progress,
 )
 from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
 from runcomfy.sandbox import Fault, Sandbox
@@ -185,6 +187,65 @@ def test_whatever_the_api_calls_a_state_it_is_one_line_of_printable_text(
     assert len(first) < 200
     assert ": [red]a\N{REPLACEMENT CHARACTER}[31mb" in first or ": xxxx" in first
     assert ": completed after " in last
+
+
+def test_a_map_is_one_line_at_its_end_where_it_is_short(
+    kind: Kind, sandbox: Sandbox, client: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sandbox.faults.append(Fault("submit", 422, b"no"))
+    sandbox.faults.extend([Fault("result", changes={"cost": 0.04})] * 2)
+
+    kind.collect(client.map([REQUEST] * 4, progress=True))
+    kind.collect(client.map(iter([REQUEST] * 2), progress=True))
+
+    assert untimed(capsys.readouterr().err) == [
+        "map: 3 of 4 done, 1 failed, 0.08 USD; completed after T s",
+        "map: 2 done; completed after T s",
+    ]
+
+
+def test_a_long_map_tells_how_far_it_is(
+    kind: Kind, sandbox: Sandbox, client: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_map_progress, "_EACH", 0.0)
+
+    kind.collect(client.map([REQUEST] * 2, concurrency=1, progress=True))
+
+    assert untimed(capsys.readouterr().err) == [
+        "map: 0 of 2 done, 1 running, T s",
+        "map: 1 of 2 done, T s",
+        "map: 1 of 2 done, 1 running, T s",
+        "map: 2 of 2 done, T s",
+        "map: 2 of 2 done; completed after T s",
+    ]
+
+
+def test_a_map_that_is_left_is_told_as_stopped(
+    kind: Kind, sandbox: Sandbox, client: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def leave() -> None:
+        async with aclosing(client.map([REQUEST] * 4, progress=True, concurrency=1)) as results:
+            await anext(results)
+
+    if kind.is_async:
+        kind.settle(leave())
+    else:
+        with closing(client.map([REQUEST] * 4, progress=True, concurrency=1)) as results:
+            next(results)
+
+    assert "; stopped after " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("stream", [None, object(), Broken(), closed()])
+def test_no_stderr_and_a_broken_one_end_no_map(
+    kind: Kind, sandbox: Sandbox, client: Any, monkeypatch: pytest.MonkeyPatch, stream: Any
+) -> None:
+    monkeypatch.setattr(_map_progress, "_EACH", 0.0)
+    monkeypatch.setattr(sys, "stderr", stream)
+
+    results = kind.collect(client.map([REQUEST] * 4, progress=True))
+
+    assert [result.error for result in results] == [None] * 4
 
 
 def test_plain_lines_need_no_rich(sandbox: Sandbox, run_program: Any) -> None:

@@ -11,13 +11,15 @@ from conftest import REPOSITORY
 
 RIGHT = """
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing, closing
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryFile
 
 from PIL import Image
-from runcomfy import AsyncClient, AsyncJob, Client, Job, MediaInput, MediaOutput, ModelInfo, Price, Status
-from runcomfy import WaitTimeoutError
+from runcomfy import AsyncClient, AsyncJob, Client, Job, MapResult, MapUpdate, MediaInput, MediaOutput, ModelInfo, Price
+from runcomfy import Status, WaitTimeoutError
 from runcomfy.models.blackforestlabs.flux_1_kontext.max import text_to_image
 from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
 from runcomfy.models.bytedance.seedance_2_5.reference_to_video import v720p
@@ -67,6 +69,32 @@ def sync(client: Client) -> None:
     assert_type((client.balance(), job.cost(timeout=5)), tuple[float, float | None])
 
 
+def show_one(update: MapUpdate) -> None:
+    print(update.index, update.request_id, update.status.state)
+
+
+def many(client: Client) -> None:
+    requests = [edit.Input(prompt="p", image_url="u")]
+    for result in client.map(requests, ordered=True, on_update=show_one):
+        assert_type(result, MapResult[edit.Output])
+        assert_type(result.output.image, str | None)
+    with closing(client.map(request for request in requests)) as results:
+        assert_type(next(results).output, edit.Output)
+    for mixed in client.map([*requests, text_to_image.Input(prompt="p")]):
+        print(mixed.output.raw, mixed.output.files, mixed.cost_usd)
+
+
+async def arriving() -> AsyncIterator[edit.Input]:
+    yield edit.Input(prompt="p", image_url="u")
+
+
+async def many_async(client: AsyncClient) -> None:
+    async for result in client.map(arriving(), concurrency=200):
+        assert_type(result.output, edit.Output)
+    async with aclosing(client.map([text_to_image.Input(prompt="p")])) as results:
+        assert_type((await anext(results)).output, text_to_image.Output)
+
+
 async def concurrent(client: AsyncClient) -> None:
     assert_type(await edit.run_async(client, prompt="p", image_url="u"), edit.Output)
     assert_type(await edit.submit_async(prompt="p", image_url="u"), AsyncJob[edit.Output])
@@ -111,6 +139,9 @@ client.run(edit.Output())
 client.run("acme/new-model")
 client.job("id", edit.Input)
 client.models.list("edit")
+client.map(["p"])
+client.map([edit.Input(prompt="p", image_url="u")], concurency=5)
+next(client.map([edit.Input(prompt="p", image_url="u")])).output.picture
 client.models.get("acme/new-model").price
 client.price("acme/new-model").estimate("p")
 client.job("id", edit.Output).cost() + 1
