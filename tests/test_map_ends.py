@@ -357,6 +357,11 @@ with Client(poll_interval=0.0) as client:
         os._exit(1)
     assert os.waitpid(child, 0)[1] == 0
     assert len(list(results)) == 7
+    results = client.map([edit.Input(prompt="p", image_url="u")] * 8)  # not begun yet
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if len(list(results)) == 8 else 1)
+    assert os.waitpid(child, 0)[1] == 0
 """
 
 

@@ -154,8 +154,9 @@ class Client(ClientBase):
 
         Returns:
             The results, each with its output or its error. Whatever ends the loop early ends the map: nothing more is
-            sent, the jobs that were submitted go on, and the log lists their ids, as does a note of an exception that
-            ended the map. With `cancel_on_interrupt`, Ctrl-C while a result is waited for cancels them instead.
+            sent, the jobs that were submitted go on, and the log lists their ids. So do a note and the ``request_ids``
+            of an exception that came while a result was waited for; where it was Ctrl-C, and the client was told
+            `cancel_on_interrupt`, the jobs are cancelled instead.
 
         Raises:
             TypeError: `inputs` cannot be iterated over, or `on_update` is no plain function; in the loop, once all

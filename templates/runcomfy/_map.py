@@ -66,6 +66,7 @@ class Map(MapBase[OutT]):
     def _results(
         self, inputs: Iterable[Input[OutT]], source: Iterator[Input[OutT]]
     ) -> Generator[MapResult[OutT], None, None]:
+        self._process = os.getpid()  # which may be a fork of the one that asked for the map
         atexit.register(self._at_exit)
         try:
             with self._shown(inputs):
