@@ -179,7 +179,7 @@ class AsyncMap(MapBase[OutT]):
         lost = on_their_way = self._withdrawn()
         sent: list[Item[OutT] | None] = [item for item, _ in on_their_way]
         submits = {task for task, item in self._tasks.items() if item in sent}
-        self._cancel_tasks(self._tasks.keys() - self._exchanges)
+        self._cancel_tasks(self._tasks.keys() - self._exchanges - submits)
         cancelled: list[str] = []
         try:
             await self._wait_for(submits, GRACE)

@@ -66,7 +66,7 @@ async def drive_async(
             continue
         if isinstance(step, Await):
             try:
-                outcome = await asyncio.wrap_future(step.future)
+                outcome = step.future.result() if step.future.done() else await asyncio.wrap_future(step.future)
             except Exception as error:
                 outcome = error
             continue
