@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-long generate watch check lint golden clean
+.PHONY: run test test-long soak generate watch check lint golden clean
 
 run: .venv/ready generate
 	$(BIN)/python tests/demo.py
@@ -10,9 +10,14 @@ run: .venv/ready generate
 test: .venv/ready check lint
 	$(BIN)/python -m pytest --numprocesses 2
 
-# Random schemas through the generator, and random faults through the clients, new ones each time: some minutes.
-test-long: .venv/ready
+# Random schemas through the generator, and random faults through the clients, new ones each time, and the soak: some
+# minutes.
+test-long: .venv/ready soak
 	$(BIN)/python -m pytest tests/test_fuzz.py tests/test_machine.py --numprocesses 2 --hypothesis-profile long
+
+# 2,000 jobs, 200 at a time, through faults of every kind, by a program that is killed again and again.
+soak: .venv/ready
+	$(BIN)/python tests/soak.py
 
 # Generates again whenever a schema or a template is edited, until Ctrl-C.
 watch: .venv/ready
