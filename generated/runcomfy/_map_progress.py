@@ -22,7 +22,7 @@ class Tally:
         self._total = total
         self._started = self._told_at = monotonic()
         self._running = self._done = self._failed = 0
-        self._cost_usd: float | None = None
+        self._cost_usd = 0.0
 
     def began(self) -> None:
         """An item is being worked on."""
@@ -39,8 +39,7 @@ class Tally:
         with self._lock:
             self._failed += failed
             self._done += not failed
-            if cost_usd is not None:
-                self._cost_usd = (self._cost_usd or 0.0) + cost_usd
+            self._cost_usd += cost_usd or 0.0
 
     @property
     def seconds(self) -> float:
@@ -54,7 +53,7 @@ class Tally:
             f"{self._done} done" if self._total is None else f"{self._done} of {self._total} done",
             f"{self._failed} failed" if self._failed else "",
             f"{self._running} running" if self._running else "",
-            f"{self._cost_usd:.6g} USD" if self._cost_usd is not None else "",
+            f"{self._cost_usd:.6g} USD" if self._cost_usd else "",
         ]
         return ", ".join(filter(None, parts))
 

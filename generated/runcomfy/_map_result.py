@@ -2,11 +2,11 @@
 """What a map yields and tells."""
 
 from dataclasses import dataclass, field
-from sys import float_info
-from typing import Any, Generic
+from typing import Generic
 
 from ._errors import JobCancelledError, JobFailedError, RunComfyError
 from ._inputs import Input, OutT_co
+from ._numbers import dollars
 from ._status import Status
 
 
@@ -50,6 +50,4 @@ class MapResult(Generic[OutT_co]):
     def cost_usd(self) -> float | None:
         """What the job cost in US dollars, as its result tells; None where it does not."""
         told = self.error if isinstance(self.error, JobFailedError | JobCancelledError) else self._output
-        cost: Any = None if told is None else told.raw.get("cost")
-        is_number = isinstance(cost, int | float) and not isinstance(cost, bool)
-        return float(cost) if is_number and 0 <= cost <= float_info.max else None
+        return None if told is None else dollars(told.raw.get("cost"))

@@ -4,9 +4,8 @@ import logging
 from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from secrets import token_hex
 from threading import Lock
-from time import monotonic, strftime
+from time import monotonic
 from typing import Any, Generic, NamedTuple
 
 from ._background import Stopped
@@ -24,9 +23,10 @@ from ._errors import (
 from ._frames import bare
 from ._http_types import Flow, Pause
 from ._inputs import Input, OutT
-from ._ledger_entry import LedgerEntry, sent_of
+from ._ledger_entry import sent_of
 from ._map_progress import Tally
 from ._map_result import MapResult, MapUpdate
+from ._map_run import body_of, run_name
 from ._pace import Deadline
 from ._pricing import limits_of
 from ._progress import displayed
@@ -41,7 +41,6 @@ OnUpdate = Callable[[MapUpdate], object]
 
 _LOOK = 0.25
 """Seconds between two looks at a submit that another process has in hand."""
-_LONGEST_NAME = 200
 
 logger = logging.getLogger(__package__)
 
@@ -100,7 +99,7 @@ class MapBase(Generic[OutT]):
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise ConfigurationError(f"concurrency: {count!r} is no whole number above zero")
         self._seconds = client._wait_seconds(options.timeout, options.on_update, options.progress)
-        self.run = _run_name(options.run, client)
+        self.run = run_name(options.run, has_ledger=client._ledger is not None)
         self._limits = limits_of(options.budget_usd, self.run)
         self._occurrences = Occurrences()
         self._settings = client._settings
@@ -173,8 +172,9 @@ class MapBase(Generic[OutT]):
         try:
             sent_at, entry = yield from self._submitted(item, submission)
         except Earlier as earlier:
+            item.body, item.request_id = None, earlier.entry.request_id
             accepted_at, sent, entry = None, sent_of(earlier.entry), None
-            body = self._body_of(item, earlier.entry)
+            body = body_of(earlier.entry)
         else:
             accepted_at, sent, body = monotonic(), Sent(record, sent_at), None
         assert item.request_id is not None
@@ -183,34 +183,6 @@ class MapBase(Generic[OutT]):
             on_update = partial(self._tell, item) if self._options.on_update is not None else None
             body = yield from job._wait(self._seconds, on_update).outcome(on_update)
         self._settle(item, job._output._from_result(body, job._source))
-
-    def _body_of(self, item: Item[OutT], entry: LedgerEntry) -> dict[str, Any] | None:
-        """What the run has of an item: the result body, or None where its job has to be asked.
-
-        Raises:
-            JobFailedError: it failed.
-            SubmissionOutcomeUnknown: it is not known whether a job was accepted.
-        """
-        item.body = None
-        item.request_id = entry.request_id
-        if entry.state in ("unknown", "submitting"):
-            raise SubmissionOutcomeUnknown(
-                f"submit {entry.id} of run {self.run!r}: whether a job was accepted is not known ({entry.error}). It is"
-                " not submitted again by itself: look at your request history, then tell ledger.resolve",
-                model_id=entry.model_id,
-                payload_sha256=entry.payload_sha256,
-                submitted_at=entry.created_at if entry.submitted_at is None else entry.submitted_at,
-                request_id=entry.request_id,
-            )
-        if entry.state == "failed" and entry.raw is not None:
-            raise JobFailedError(
-                entry.error or "the job failed",
-                error=entry.raw.get("error"),
-                raw=entry.raw,
-                request_id=str(entry.request_id),
-                model_id=entry.model_id,
-            )
-        return entry.raw if entry.state == "completed" else None
 
     def _submitted(self, item: Item[OutT], submission: Submission) -> Flow[tuple[float, Entry]]:
         """Submit until it is not refused for overload, or the deadline has passed; when it was sent, and its entry.
@@ -314,6 +286,8 @@ class MapBase(Generic[OutT]):
             told.append(f"cancelled: {', '.join(cancelled)}")
         if ids:
             told.append(f"accepted, so that client.job(id, …).result() gives the result: {', '.join(map(str, ids))}")
+        if (ids or unknown) and self._client._ledger is not None:
+            told.append(f"all of it is in the ledger; client.map(…, run={self.run!r}) goes on with it")
         if not told + unknown:
             return
         text = "\n".join(["a map ended before the results of all its submits were taken", *told, *unknown])
@@ -321,19 +295,6 @@ class MapBase(Generic[OutT]):
         if error is not None:
             vars(error).setdefault("request_ids", ids)
             error.add_note(text)
-
-
-def _run_name(run: str | None, client: ClientBase) -> str:
-    """The name of a run; one of its own for a run without."""
-    if run is None:
-        return f"{strftime('%Y-%m-%d %H:%M:%S')} {token_hex(4)}"
-    if not isinstance(run, str) or not run or len(run) > _LONGEST_NAME or not run.isprintable():
-        raise ConfigurationError(f"run: {run!r} is no name of at most {_LONGEST_NAME} printable characters")
-    if client._ledger is None:
-        raise ConfigurationError(
-            f"run: without a ledger, nobody would know what of run {run!r} is paid; make the client with ledger=…"
-        )
-    return run
 
 
 def _quiet() -> None:
