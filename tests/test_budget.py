@@ -57,8 +57,8 @@ def test_a_submit_that_would_go_over_is_refused_before_it_is_sent(
     facts = caught.value
     assert (facts.budget_usd, facts.spent_usd, facts.price_usd, facts.run) == (0.25, 0.2, 0.1, None)
     assert [job.model.id for job in sandbox.accepted] == [edit.MODEL_ID] * 2 + [text_to_image.MODEL_ID]
-    assert client.spending().total_usd == 0.24
-    assert client.spending().by_model == {edit.MODEL_ID: 0.2, text_to_image.MODEL_ID: 0.04}
+    assert kind.settle(client.spending()).total_usd == 0.24
+    assert kind.settle(client.spending()).by_model == {edit.MODEL_ID: 0.2, text_to_image.MODEL_ID: 0.04}
 
 
 def test_what_was_not_accepted_costs_nothing(kind: Kind, sandbox: Sandbox, book: dict[str, Any]) -> None:
@@ -69,7 +69,7 @@ def test_what_was_not_accepted_costs_nothing(kind: Kind, sandbox: Sandbox, book:
 
     kind.settle(client.submit(REQUEST))
 
-    assert (client.spending().jobs, client.spending().estimated_usd) == (1, 0.1)
+    assert (kind.settle(client.spending()).jobs, kind.settle(client.spending()).estimated_usd) == (1, 0.1)
 
 
 def test_what_was_not_sent_costs_nothing(kind: Kind, book: dict[str, Any]) -> None:
@@ -79,7 +79,7 @@ def test_what_was_not_sent_costs_nothing(kind: Kind, book: dict[str, Any]) -> No
         with pytest.raises(APIConnectionError):
             kind.settle(client.submit(REQUEST))
 
-    assert (client.spending().jobs, client.spending().total_usd) == (0, 0.0)
+    assert (kind.settle(client.spending()).jobs, kind.settle(client.spending()).total_usd) == (0, 0.0)
 
 
 def test_what_may_have_been_accepted_counts(kind: Kind, sandbox: Sandbox, book: dict[str, Any]) -> None:
@@ -101,7 +101,7 @@ def test_a_cancelled_job_costs_nothing(kind: Kind, stuck: Sandbox, book: dict[st
 
     kind.settle(client.submit(REQUEST))
 
-    assert client.spending().total_usd == 0.1
+    assert kind.settle(client.spending()).total_usd == 0.1
 
 
 def test_the_cost_that_the_api_tells_takes_the_place_of_the_price(
@@ -112,7 +112,7 @@ def test_the_cost_that_the_api_tells_takes_the_place_of_the_price(
 
     kind.settle(client.run(REQUEST))
 
-    assert (client.spending().cost_usd, client.spending().estimated_usd) == (0.000001, 0.0)
+    assert (kind.settle(client.spending()).cost_usd, kind.settle(client.spending()).estimated_usd) == (0.000001, 0.0)
     with pytest.raises(BudgetExceededError, match=r"0\.1 USD: 1e-06 USD are spent"):
         kind.settle(client.submit(REQUEST))
 
@@ -124,7 +124,7 @@ def test_a_cost_that_is_none_leaves_the_price(kind: Kind, sandbox: Sandbox, cost
 
     kind.settle(client.run(REQUEST))
 
-    assert (client.spending().cost_usd, client.spending().estimated_usd) == (0.0, 0.1)
+    assert (kind.settle(client.spending()).cost_usd, kind.settle(client.spending()).estimated_usd) == (0.0, 0.1)
 
 
 def test_of_many_submits_at_once_only_those_are_sent_that_the_budget_covers(
@@ -175,7 +175,7 @@ def test_without_a_budget_the_price_that_is_given_is_booked(kind: Kind, sandbox:
 
     kind.settle(client.submit(REQUEST))
 
-    assert client.spending().estimated_usd == 0.1
+    assert kind.settle(client.spending()).estimated_usd == 0.1
 
 
 SCHEMA = {"type": "object", "properties": {"duration": {"type": "integer"}}}
@@ -208,7 +208,7 @@ def test_the_price_is_read_in_the_catalog_and_estimated_for_the_input(kind: Kind
     kind.settle(client.submit("acme/clip", {"duration": 1}))
 
     assert (caught.value.spent_usd, caught.value.price_usd) == (0.95, 0.1)
-    assert client.spending().total_usd == 1.0
+    assert kind.settle(client.spending()).total_usd == 1.0
     assert [request.path for request in priced.requests].count("/v1/models/acme/clip") == 1 + 4
 
 
@@ -241,7 +241,7 @@ def test_many_submits_at_once_read_the_price_once(kind: Kind, priced: Sandbox) -
             list(pool.map(lambda _: client.submit("acme/cut", {}), range(20)))
 
     assert sum(request.method == "GET" for request in priced.requests) == 1
-    assert client.spending().total_usd == 4.0
+    assert kind.settle(client.spending()).total_usd == 4.0
 
 
 def test_a_price_that_cannot_be_read_is_told_and_nothing_is_sent(kind: Kind, priced: Sandbox) -> None:
@@ -270,7 +270,7 @@ def test_an_interrupted_reading_of_a_price_leaves_it_to_another(priced: Sandbox)
             with pytest.raises(asyncio.CancelledError):
                 await first
             await second
-            assert client.spending().total_usd == 0.2
+            assert (await client.spending()).total_usd == 0.2
 
     asyncio.run(submit())
     assert len(priced.accepted) == 1
@@ -281,11 +281,11 @@ def test_what_a_job_did_cost_is_booked_when_it_is_read(kind: Kind, tmp_path: Pat
         client = kind.client(sandbox, budget_usd=1.0, **book)
         job = kind.settle(client.submit(REQUEST))
         kind.settle(job.result())
-        before = client.spending()
+        before = kind.settle(client.spending())
         cost = kind.settle(job.cost())
 
     assert (before.cost_usd, before.estimated_usd) == (0.0, 0.1)
-    assert client.spending().total_usd == client.spending().cost_usd == cost
+    assert kind.settle(client.spending()).total_usd == kind.settle(client.spending()).cost_usd == cost
 
 
 def test_the_costs_that_were_not_told_at_once_are_read_later(

@@ -198,7 +198,7 @@ def test_an_unknown_submit_is_settled_by_what_its_user_found_out(kind: Kind, san
     ]
     (job,) = ledger.resume(client, edit.Output)
     assert kind.settle(job.result()).raw["request_id"] == sandbox.accepted[0].id
-    with pytest.raises(LedgerError, match=r"submit 2 cannot be resolved: it is refused, and not unknown$"):
+    with pytest.raises(LedgerError, match=r"submit 2 cannot be resolved: it is refused, and neither unknown nor open$"):
         ledger.resolve(refused, "r1")
     with pytest.raises(InputValidationError, match=r"'\.\.' is no request id"):
         ledger.resolve(accepted, "..")

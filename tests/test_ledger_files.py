@@ -88,7 +88,7 @@ def test_a_ledger_of_an_older_version_gets_what_it_lacks(kind: Kind, sandbox: Sa
 
     client = kind.client(sandbox, ledger=path)
     (resumed,) = client.ledger.resume(client, edit.Output)
-    before = client.spending()
+    before = kind.settle(client.spending())
     kind.settle(resumed.result())
 
     assert resumed.id == job.id

@@ -303,7 +303,7 @@ def test_a_budget_holds_for_a_run(kind: Kind, priced: Sandbox, tmp_path: Path, *
     assert sum(isinstance(result.error, BudgetExceededError) for result in results) == 3
     assert sum(isinstance(result.error, BudgetExceededError) for result in others) == 5
     assert len(priced.accepted) == 4
-    assert sorted(client.spending().by_run.values()) == [0.1, 0.3]
+    assert sorted(kind.settle(client.spending()).by_run.values()) == [0.1, 0.3]
 
 
 def test_the_budget_of_a_run_counts_what_it_spent_before(kind: Kind, priced: Sandbox, database: str) -> None:
@@ -316,7 +316,7 @@ def test_the_budget_of_a_run_counts_what_it_spent_before(kind: Kind, priced: San
     assert isinstance(second[2].error, BudgetExceededError)
     assert second[2].error.run == RUN
     assert "of run 'night'" in str(second[2].error)
-    assert client.spending().by_run == {RUN: 0.2}
+    assert kind.settle(client.spending()).by_run == {RUN: 0.2}
 
 
 def test_the_budgets_of_the_client_and_of_the_run_both_hold(kind: Kind, priced: Sandbox, ledger: Ledger) -> None:

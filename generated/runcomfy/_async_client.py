@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from ._account import balance
 from ._async_map import AsyncMap, until_left
+from ._book import Spending
 from ._client_base import ClientBase, JobBase, Submission, submission
 from ._costs import cost, price
 from ._drive import AsyncShielded, drive_async, undisturbed
@@ -135,6 +136,10 @@ class AsyncClient(ClientBase):
     async def price(self, model_id: str) -> Price:
         """Read the price of a model in the catalog. As `Client.price`."""
         return await self._drive(price(model_id, self._settings.timeout))
+
+    async def spending(self) -> Spending:
+        """What has been spent. As `Client.spending`."""
+        return self._book.spending() if self._ledger is None else await asyncio.to_thread(self._book.spending)
 
     async def close(self) -> None:
         """Close the connections. May be called more than once; after it the client cannot be used."""

@@ -11,7 +11,7 @@ from typing import Any, Generic, NamedTuple, NoReturn
 from . import _progress
 from ._answers import is_request_id
 from ._body import Body, Draft
-from ._book import Book, Entry, Intent, Limit, MemoryBook, Spending
+from ._book import Book, Entry, Intent, Limit, MemoryBook
 from ._errors import ConfigurationError, InputProblem, InputValidationError
 from ._inputs import Input, OutT
 from ._ledger import Ledger, ledger_of
@@ -189,14 +189,6 @@ class ClientBase:
         if self._ledger is None:
             raise ConfigurationError("this client has no ledger; make it with Client(ledger=…)")
         return self._ledger
-
-    def spending(self) -> Spending:
-        """What has been spent: by this client without a ledger, with one by all that is in it. Nothing is sent.
-
-        Raises:
-            LedgerError: the ledger cannot be read.
-        """
-        return self._book.spending()
 
     @property
     def base_url(self) -> str:

@@ -48,7 +48,7 @@ def cost(job: JobFlows, seconds: float) -> Flow[float | None]:
         if end is None and (is_unfinished(body.get("status")) or _answers.output_in(body) is None):
             return None
         found = dollars(body.get("cost"))
-        if end is not None and not reads:
+        if end == "completed" and _answers.output_in(body) and not reads:
             yield from job.ended(end, body)
         elif found is not None:
             yield from written(job.entry.change(Change(cost_usd=found)), f"request {job.request_id} cost {found} USD")

@@ -67,9 +67,13 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Await:
-    """Go on once something that another thread does is done; its result is sent, or its exception thrown."""
+    """Go on once something that another thread does is done; its result is sent, or its exception thrown.
+
+    After so many seconds, a `TimeoutError` is thrown instead; the other thread goes on.
+    """
 
     future: Future[Any]
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,7 @@ def exchange(request: Request) -> Flow[Response]:
     return response
 
 
-def awaited(future: Future[T]) -> Flow[T]:
-    """Return the result of what another thread does."""
-    result: T = yield Await(future)
+def awaited(future: Future[T], seconds: float | None = None) -> Flow[T]:
+    """Return the result of what another thread does, if it does it in time."""
+    result: T = yield Await(future, seconds)
     return result

@@ -48,7 +48,8 @@ class Ledger:
     SHA-256 is. Needs the extra ``ledger``.
 
     A ledger may be used by any number of threads, and closed by a ``with`` block; a client that was given a path closes
-    its own. Reading the ledger sends nothing.
+    its own. Reading the ledger sends nothing; it may wait for the disk, so that async code reads in a thread
+    (``asyncio.to_thread``).
 
     Args:
         database: The path of an SQLite file, which is made if it is not there, on a disk of this machine; or the URL of
@@ -104,16 +105,17 @@ class Ledger:
         return self.entries(*ENDED, run=run, model_id=model_id)
 
     def resolve(self, entry: LedgerEntry, request_id: str | None) -> None:
-        """Settle what became of an unknown submit, as you found out.
+        """Settle what became of an unknown submit, or of an open job that the API does not know any more.
 
         Args:
             entry: The submit.
-            request_id: The id of the job that was accepted, which is open from now on; or None where none was, so that
-                a run may submit it again.
+            request_id: The id of the job that was accepted, which is open from now on; or None where there is no job,
+                so that it costs nothing, and a run may submit it again.
 
         Raises:
             InputValidationError: `request_id` cannot be an id.
-            LedgerError: the submit is not unknown (any more), or the ledger cannot be written.
+            LedgerError: the submit is neither unknown nor open (any more), the id is that of another one, or the ledger
+                cannot be written.
         """
         from ._ledger_book import resolve
 
@@ -143,7 +145,7 @@ class Ledger:
         Raises:
             LedgerError: the ledger cannot be read.
         """
-        entries = [entry for entry in self.open(run=run) if entry.base_url == client.base_url]
+        entries = [entry for entry in self.open(run=run) if entry.base_url == client.base_url and entry.request_id]
         outputs = {model_id: output_of(model_id) for model_id in {entry.model_id for entry in entries}}
         return [
             client._resumed(entry, outputs[entry.model_id])
@@ -170,7 +172,8 @@ class Ledger:
 
     async def cancel_open_async(self, client: "AsyncClient", *, run: str | None = None) -> list[Cancellation]:
         """Cancel all open jobs of a client's API. As `cancel_open`."""
-        return await asyncio.gather(*(_cancelled_async(job) for job in self.resume(client, run=run)))
+        turns = asyncio.Semaphore(_PARALLEL)
+        return await asyncio.gather(*(_cancelled_async(job, turns) for job in self.resume(client, run=run)))
 
     def read_costs(self, client: "Client", *, run: str | None = None) -> dict[str, float | None]:
         """Read the costs of the jobs that have ended, where the API has not told them yet.
@@ -191,7 +194,8 @@ class Ledger:
 
     async def read_costs_async(self, client: "AsyncClient", *, run: str | None = None) -> dict[str, float | None]:
         """Read the costs of the jobs that have ended. As `read_costs`."""
-        return dict(await asyncio.gather(*(_cost_async(job) for job in self._without_cost(client, run))))
+        turns = asyncio.Semaphore(_PARALLEL)
+        return dict(await asyncio.gather(*(_cost_async(job, turns) for job in self._without_cost(client, run))))
 
     def spending(self) -> Spending:
         """What has been spent, by all that is in the ledger.
@@ -206,7 +210,7 @@ class Ledger:
     def close(self) -> None:
         """Write what is still to be written, and close the database. May be called more than once."""
         self._closed = True
-        store = self._stores.pop(os.getpid(), None)
+        store = self._stores.get(os.getpid())
         if store is not None:
             store.close()
 
@@ -225,8 +229,8 @@ class Ledger:
 
     def _without_cost(self, client: Any, run: str | None) -> list[Any]:
         entries = self.finished(run=run)
-        asked = [entry for entry in entries if entry.cost_usd is None and entry.base_url == client.base_url]
-        return [client._resumed(entry, MediaOutput) for entry in asked]
+        ours = [entry for entry in entries if entry.base_url == client.base_url and entry.request_id]
+        return [client._resumed(entry, MediaOutput) for entry in ours if entry.cost_usd is None]
 
     def _book(self, base_url: str) -> Book:
         """The book of a client."""
@@ -234,10 +238,13 @@ class Ledger:
 
         return LedgerBook(self._store, base_url)
 
-    def _store(self) -> "Store":
-        """The database as this process has it open: a forked child must not use the connections of its parent."""
+    def _store(self, *, for_change: bool = False) -> "Store":
+        """The database as this process has it open: a forked child must not use the connections of its parent.
+
+        What becomes of a submit can be written down in a closed ledger, too.
+        """
         with self._lock:
-            if self._closed:
+            if self._closed and not for_change:
                 raise LedgerError("this ledger is closed; make a new one")
             store = self._stores.get(os.getpid())
             if store is None:
@@ -275,11 +282,12 @@ def _cost(job: "Job[Any]") -> tuple[str, float | None]:
         return job.id, None
 
 
-async def _cost_async(job: "AsyncJob[Any]") -> tuple[str, float | None]:
-    try:
-        return job.id, await job.cost(_FOR_A_COST)
-    except RunComfyError:
-        return job.id, None
+async def _cost_async(job: "AsyncJob[Any]", turns: asyncio.Semaphore) -> tuple[str, float | None]:
+    async with turns:
+        try:
+            return job.id, await job.cost(_FOR_A_COST)
+        except RunComfyError:
+            return job.id, None
 
 
 def _cancelled(job: "Job[Any]") -> Cancellation:
@@ -289,8 +297,9 @@ def _cancelled(job: "Job[Any]") -> Cancellation:
         return Cancellation(job.id, False, error)
 
 
-async def _cancelled_async(job: "AsyncJob[Any]") -> Cancellation:
-    try:
-        return Cancellation(job.id, await job.cancel(), None)
-    except RunComfyError as error:
-        return Cancellation(job.id, False, error)
+async def _cancelled_async(job: "AsyncJob[Any]", turns: asyncio.Semaphore) -> Cancellation:
+    async with turns:
+        try:
+            return Cancellation(job.id, await job.cancel(), None)
+        except RunComfyError as error:
+            return Cancellation(job.id, False, error)

@@ -27,7 +27,7 @@ from ._inputs import Input, OutT
 from ._ledger_entry import sent_of
 from ._map_progress import Tally
 from ._map_result import MapResult, MapUpdate
-from ._map_run import body_of, run_name
+from ._map_run import id_and_body, run_name
 from ._pace import Deadline
 from ._pricing import limits_of
 from ._progress import displayed
@@ -173,9 +173,9 @@ class MapBase(Generic[OutT]):
         try:
             sent_at, entry = yield from self._submitted(item, submission)
         except Earlier as earlier:
-            item.body, item.request_id = None, earlier.entry.request_id
+            item.body = None
+            item.request_id, body = id_and_body(earlier.entry)
             accepted_at, sent, entry = None, sent_of(earlier.entry), None
-            body = body_of(earlier.entry)
         else:
             accepted_at, sent, body = monotonic(), Sent(record, sent_at), None
         assert item.request_id is not None

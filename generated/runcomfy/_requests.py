@@ -48,19 +48,22 @@ class JobFlows:
         answer = yield from self._repeated(request, f"cancel request {self.request_id}", deadline)
         # An accepted cancel is documented as {"status": "completed", "outcome": "cancelled"}: the outcome decides.
         word = answer.fields.get("outcome") or answer.fields.get("status")
-        if isinstance(word, str) and word.lower() in _CANCELLED:
+        is_requested = isinstance(word, str) and word.lower() in _CANCELLED
+        if is_requested and "cancelled" in (end_of(word), end_of(answer.fields.get("status"))):
             yield from self.ended("cancelled", answer.fields)
+        if is_requested:
             return True
         # "not_cancellable" is also the answer for a job that an earlier cancel, whose answer was lost, did cancel.
         answer = yield from self.read("status", deadline)
-        return self.saw(status_from(answer.fields)).state == "cancelled"
+        is_cancelled = self.saw(status_from(answer.fields)).state == "cancelled"
+        if is_cancelled:
+            yield from self.ended("cancelled", answer.fields)
+        return is_cancelled
 
     def saw(self, status: Status) -> Status:
         """Take note of a status."""
-        if self.last is None or self.last.state != status.state:
-            end = end_of(status.state)
-            is_told = end != "completed"  # which success and failure have in common
-            self.entry.change(Change(state=end if is_told else None, status=status.state))
+        if self.last is None or self.last.state != status.state:  # of how it has ended, the result has the last word
+            self.entry.change(Change(state="open", status=status.state))
         self.last = status
         return status
 

@@ -12,13 +12,17 @@ from threading import Lock
 from time import time
 from typing import Any, Literal, NamedTuple, Protocol
 
-from ._errors import BudgetExceededError, RunComfyError
+from ._errors import BudgetExceededError
 from ._http_types import Flow, awaited
 
 State = Literal["submitting", "open", "unknown", "completed", "failed", "cancelled", "refused", "not_sent"]
 ENDED: tuple[State, ...] = ("completed", "failed", "cancelled")
 NO_JOB: tuple[State, ...] = ("refused", "not_sent")
-_RANKS: dict[State, int] = {"open": 1, **dict.fromkeys(ENDED, 2)}
+_RANKS: dict[State, int] = {"open": 1, "cancelled": 2, "failed": 3, "completed": 4}
+"""What is known of a job, by how little of it another answer can take back: a result that was paid for, nothing can."""
+_MOST = 1e9
+_PATIENCE = 5.0
+"""Seconds that a call waits until it is written down what the API did; it is written in any case."""
 
 logger = logging.getLogger(__package__)
 
@@ -79,6 +83,8 @@ class Amounts(NamedTuple):
     """What the API told, in micro-dollars."""
     estimated: int = 0
     """What those are taken to cost of which the API has not told it, in micro-dollars."""
+    unpriced: int = 0
+    """How many there are of which neither cost nor price is known."""
 
     def plus(self, other: "Amounts", sign: int = 1) -> "Amounts":
         return Amounts(*(mine + sign * theirs for mine, theirs in zip(self, other, strict=True)))
@@ -87,27 +93,30 @@ class Amounts(NamedTuple):
 def amounts(state: State, price: int | None, cost: int | None) -> Amounts:
     """What one submit comes to. Where the API does not tell, a job that may have run counts with its price.
 
-    >>> amounts("open", 40_000, None), amounts("completed", 40_000, 35_000), amounts("cancelled", 40_000, None)
-    (Amounts(jobs=1, cost=0, estimated=40000), Amounts(jobs=1, cost=35000, estimated=0),
-     Amounts(jobs=1, cost=0, estimated=0))
+    >>> amounts("open", 40_000, None), amounts("completed", 40_000, 35_000)
+    (Amounts(jobs=1, cost=0, estimated=40000, unpriced=0), Amounts(jobs=1, cost=35000, estimated=0, unpriced=0))
+    >>> amounts("cancelled", 40_000, None), amounts("failed", None, None)
+    (Amounts(jobs=1, cost=0, estimated=0, unpriced=0), Amounts(jobs=1, cost=0, estimated=0, unpriced=1))
     """
     if state in NO_JOB:
         return Amounts()
     if cost is not None:
         return Amounts(1, cost)
-    return Amounts(1, 0, 0 if state == "cancelled" or price is None else price)
+    if state == "cancelled":
+        return Amounts(1)
+    return Amounts(1, 0, 0, 1) if price is None else Amounts(1, 0, price)
 
 
 def merged(state: State, change: Change) -> State:
-    """The state after a change. A job that is known stays so, and one that has ended, whoever brings old news."""
+    """The state after a change: whoever brings old or other news, a job that is known stays so, and so does its end."""
     if change.state is None or _RANKS.get(change.state, 0) < _RANKS.get(state, 0):
         return state
     return change.state
 
 
 def micro(usd: float) -> int:
-    """US dollars in micro-dollars, within what a database has room for."""
-    return min(round(usd * 1_000_000), 2**53)
+    """US dollars in micro-dollars, within what a database has room for; the least amount is one."""
+    return max(round(min(usd, _MOST) * 1_000_000), 1 if usd else 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +128,10 @@ class Spending:
     cost_usd: float
     """US dollars for the jobs whose cost the API has told."""
     estimated_usd: float
-    """US dollars that the others are taken to cost, as far as their price was asked for, which a budget does."""
+    """US dollars that the others are taken to cost."""
+    unpriced_jobs: int
+    """How many jobs are not in these sums, and do not count against a budget: the API has not told their cost, and
+    nobody had asked for their price, which only a budget does."""
     by_model: Mapping[str, float]
     """US dollars for each model, estimated ones included."""
     by_run: Mapping[str, float]
@@ -144,6 +156,7 @@ def spending(totals: Iterable[tuple[str | None, str, Amounts]]) -> Spending:
         jobs=everything.jobs,
         cost_usd=everything.cost / 1e6,
         estimated_usd=everything.estimated / 1e6,
+        unpriced_jobs=everything.unpriced,
         by_model={name: amount / 1e6 for name, amount in models.items()},
         by_run={name: amount / 1e6 for name, amount in runs.items()},
     )
@@ -269,8 +282,10 @@ def failed(error: Exception) -> "Future[Any]":
 
 
 def written(change: "Future[None]", what: str) -> Flow[None]:
-    """Wait until a change is booked. What the API did is done: that it cannot be written down is only logged."""
+    """Wait a while until a change is booked. What the API did is done: that it cannot be written is only logged."""
     try:
-        yield from awaited(change)
-    except RunComfyError as error:
+        yield from awaited(change, _PATIENCE)
+    except TimeoutError:
+        logger.warning("%s, which could not be written down yet", what)
+    except Exception as error:
         logger.error("%s, which could not be written down: %s", what, error)

@@ -7,6 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from ._account import balance
+from ._book import Spending
 from ._client_base import ClientBase, JobBase, Submission, submission
 from ._costs import cost, price
 from ._drive import Shielded, drive
@@ -217,6 +218,14 @@ class Client(ClientBase):
             ConfigurationError: the client is closed.
         """
         return self._drive(price(model_id, self._settings.timeout))
+
+    def spending(self) -> Spending:
+        """What has been spent: by this client without a ledger, with one by all that is in it. Nothing is sent.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        return self._book.spending()
 
     def close(self) -> None:
         """Close the connections. May be called more than once; after it the client cannot be used."""

@@ -35,7 +35,7 @@ def drive(flow: Flow[T], send: Callable[[Request], Response], pause: Callable[[f
             continue
         if isinstance(step, Await):
             try:
-                outcome = step.future.result()
+                outcome = step.future.result(step.seconds)
             except Exception as error:
                 outcome = error
             continue
@@ -66,7 +66,7 @@ async def drive_async(
             continue
         if isinstance(step, Await):
             try:
-                outcome = step.future.result() if step.future.done() else await asyncio.wrap_future(step.future)
+                outcome = await _result(step)
             except Exception as error:
                 outcome = error
             continue
@@ -76,6 +76,12 @@ async def drive_async(
         except Exception as error:
             outcome = error
         _log(step, outcome, monotonic() - started)
+
+
+async def _result(step: Await) -> Any:
+    if step.future.done():
+        return step.future.result()
+    return await asyncio.wait_for(asyncio.wrap_future(step.future), step.seconds)
 
 
 def _log(request: Request, outcome: Response | Exception, seconds: float) -> None:

@@ -5,15 +5,16 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from functools import cache
 from time import time
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import uuid4
 
 import psutil
-from sqlalchemy import ColumnElement, Connection, Row, and_, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, select, update
 
-from ._answers import shortened
+from ._answers import output_in, shortened
 from ._book import (
     ENDED,
     NO_JOB,
@@ -49,15 +50,21 @@ _PAGE = 500
 _ENDED_MEANWHILE = "the program that submitted it ended before it could write down an answer"
 
 
+class StoreOf(Protocol):
+    """Gives the ledger's database as this process has it open."""
+
+    def __call__(self, *, for_change: bool = False) -> Store: ...
+
+
 class LedgerBook:
     """The submits of one client, in a ledger.
 
     Args:
-        store: Gives the ledger's database as this process has it open.
+        store: The ledger's database.
         base_url: The API of the client.
     """
 
-    def __init__(self, store: Callable[[], Store], base_url: str) -> None:
+    def __init__(self, store: StoreOf, base_url: str) -> None:
         self._store = store
         self.base_url = base_url
 
@@ -70,10 +77,10 @@ class LedgerBook:
     def spending(self) -> Spending:
         return spending(self._store())
 
-    def write(self, operation: Callable[[Connection], T]) -> "Future[T]":
+    def write(self, operation: Callable[[Connection], T], *, for_change: bool = False) -> "Future[T]":
         """As `Store.write`, which does not raise anything itself either."""
         try:
-            return self._store().write(operation)
+            return self._store(for_change=for_change).write(operation)
         except RunComfyError as error:  # the ledger is closed, or cannot be opened in a forked child
             return failed(error)
 
@@ -82,9 +89,13 @@ class _Entry:
     def __init__(self, book: LedgerBook, row: ColumnElement[bool]) -> None:
         self._book = book
         self._row = row
+        self._known = Change()
 
     def change(self, change: Change) -> "Future[None]":
-        return self._book.write(lambda connection: _write_change(connection, self._row, change))
+        # What could not be written when it became known goes with whatever comes next.
+        request_id, sent_at = change.request_id or self._known.request_id, change.sent_at or self._known.sent_at
+        self._known = change = replace(change, request_id=request_id, sent_at=sent_at)
+        return self._book.write(lambda connection: _write_change(connection, self._row, change), for_change=True)
 
 
 class _NewEntry(_Entry):
@@ -92,6 +103,7 @@ class _NewEntry(_Entry):
         self._key = uuid4().hex  # by which it can be changed before the database has given it a number
         super().__init__(book, jobs.c.key == self._key)
         self._intent = intent
+        self._record = json.dumps(without_media(json.loads(intent.record)))
 
     def begin(self, limits: Sequence[Limit], price_usd: float | None) -> "Future[LedgerEntry | None]":
         return self._book.write(lambda connection: self._begin(connection, limits, price_usd))
@@ -117,7 +129,7 @@ class _NewEntry(_Entry):
                 base_url=base_url,
                 model_id=intent.model_id,
                 payload_sha256=intent.payload_sha256,
-                record=json.dumps(without_media(json.loads(intent.record))),
+                record=self._record,
                 run=intent.run,
                 occurrence=intent.occurrence,
                 attempt=1 if earlier is None else earlier.attempt + 1,
@@ -138,19 +150,24 @@ def _write_change(connection: Connection, which: ColumnElement[bool], change: Ch
         return
     state = merged(row.state, change)
     cost = row.cost if change.cost_usd is None else micro(change.cost_usd)
-    values: dict[str, Any] = {"state": state, "cost": cost}
+    values: dict[str, Any] = {}
     if change.state in (None, state):  # else it is old news
         known = {
             "request_id": change.request_id,
             "status": change.status,
             "submitted_at": change.sent_at,
             "error": None if change.error is None else _text(change.error),
-            "result": _kept(change),
+            "result": None if _has_output(row.result) else _kept(change),  # such a result is not forgotten again
         }
         if state != row.state:
             values |= {"error": None, "ended_at": change.at if state in ENDED else None}
         values |= {name: value for name, value in known.items() if value is not None}
-    connection.execute(update(jobs).where(jobs.c.id == row.id).values(values))
+    _write(connection, row, state, cost, values)
+
+
+def _write(connection: Connection, row: Row[Any], state: State, cost: int | None, values: dict[str, Any]) -> None:
+    """Write what is new of a row, and of the totals."""
+    connection.execute(update(jobs).where(jobs.c.id == row.id).values(state=state, cost=cost, **values))
     more = amounts(state, row.price, cost).plus(amounts(row.state, row.price, row.cost), -1)
     add_to_totals(connection, row.run, row.model_id, more)
 
@@ -186,7 +203,7 @@ def spending(store: Store) -> Spending:
     """What has been spent, by all that is in a ledger."""
     with store.read() as connection:
         rows = connection.execute(select(totals)).all()
-    return sum_of((row.run or None, row.model_id, Amounts(row.jobs, row.cost, row.estimated)) for row in rows)
+    return sum_of((run or None, model_id, Amounts(*sums)) for run, model_id, *sums in rows)
 
 
 def read_entries(store: Store, states: Sequence[State], run: str | None, model_id: str | None) -> Iterator[LedgerEntry]:
@@ -208,13 +225,17 @@ def read_entries(store: Store, states: Sequence[State], run: str | None, model_i
 def resolve(connection: Connection, number: int, request_id: str | None) -> None:
     """Settle an unknown submit; without an id there is no job."""
     row = connection.execute(select(jobs).where(jobs.c.id == number)).one_or_none()
-    if row is None or _entry_of(row).state != "unknown":
-        state = "not in the ledger" if row is None else _entry_of(row).state
-        raise LedgerError(f"submit {number} cannot be resolved: it is {state}, and not unknown")
-    change = Change(state="open", request_id=request_id)
-    if request_id is None:
-        change = Change(state="refused", error="resolved: no job was accepted")
-    _write_change(connection, jobs.c.id == number, change)
+    state = "not in the ledger" if row is None else _entry_of(row).state
+    if row is None or state not in ("unknown", "open"):
+        raise LedgerError(f"submit {number} cannot be resolved: it is {state}, and neither unknown nor open")
+    if request_id is not None:
+        others = and_(jobs.c.request_id == request_id, jobs.c.base_url == row.base_url, jobs.c.id != number)
+        other = connection.scalar(select(jobs.c.id).where(others).limit(1))
+        if other is not None:
+            raise LedgerError(f"submit {number} cannot be resolved: request {request_id} is that of submit {other}")
+        _write_change(connection, jobs.c.id == number, Change(state="open", request_id=request_id))
+        return
+    _write(connection, row, "refused", row.cost, {"error": "resolved: there is no job"})
 
 
 def _latest(connection: Connection, intent: Intent) -> LedgerEntry | None:
@@ -229,9 +250,12 @@ def _latest(connection: Connection, intent: Intent) -> LedgerEntry | None:
 
 def _spent(connection: Connection, run: str | None) -> int:
     """Micro-dollars."""
-    amount = select(totals.c.cost, totals.c.estimated)
-    rows = connection.execute(amount if run is None else amount.where(totals.c.run == run))
-    return sum(row.cost + row.estimated for row in rows)
+    amount = select(func.coalesce(func.sum(totals.c.cost + totals.c.estimated), 0))
+    return int(connection.scalar(amount if run is None else amount.where(totals.c.run == run)) or 0)
+
+
+def _has_output(result: str | None) -> bool:
+    return result is not None and bool(output_in(json.loads(result)))
 
 
 def _kept(change: Change) -> str | None:

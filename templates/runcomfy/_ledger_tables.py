@@ -81,6 +81,7 @@ totals = Table(
     Column("jobs", BigInteger, nullable=False),
     Column("cost", BigInteger, nullable=False),
     Column("estimated", BigInteger, nullable=False),
+    Column("unpriced", BigInteger, nullable=False),
 )
 """The sums of the jobs: adding up all of them before each submit would take the longer the more there are."""
 

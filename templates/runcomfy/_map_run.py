@@ -4,6 +4,7 @@ from secrets import token_hex
 from time import strftime
 from typing import Any
 
+from ._answers import is_request_id
 from ._errors import ConfigurationError, JobFailedError, SubmissionOutcomeUnknown
 from ._ledger_entry import LedgerEntry
 
@@ -27,28 +28,31 @@ def run_name(run: str | None, *, has_ledger: bool) -> str:
     return run
 
 
-def body_of(entry: LedgerEntry) -> dict[str, Any] | None:
-    """The result body of a submit, or None where its job has to be asked for it.
+def id_and_body(entry: LedgerEntry) -> tuple[str, dict[str, Any] | None]:
+    """The id of a submit's job, and its result body, or None where it has to be asked for that.
 
     Raises:
         JobFailedError: the job failed.
-        SubmissionOutcomeUnknown: it is not known whether a job was accepted.
+        SubmissionOutcomeUnknown: it is not known whether a job was accepted, or which.
     """
-    if entry.state in ("unknown", "submitting"):
+    request_id = entry.request_id or (entry.raw or {}).get("request_id")
+    if entry.state in ("unknown", "submitting") or not is_request_id(request_id):
+        reason = entry.error or "its id is not in the ledger"
         raise SubmissionOutcomeUnknown(
-            f"submit {entry.id} of run {entry.run!r}: whether a job was accepted is not known ({entry.error}). It is"
-            " not submitted again by itself: look at your request history, then tell ledger.resolve",
+            f"submit {entry.id} of run {entry.run!r}: whether a job was accepted is not known ({reason}). It is not"
+            " submitted again by itself: look at your request history, then tell ledger.resolve",
             model_id=entry.model_id,
             payload_sha256=entry.payload_sha256,
             submitted_at=entry.created_at if entry.submitted_at is None else entry.submitted_at,
             request_id=entry.request_id,
         )
+    assert isinstance(request_id, str)
     if entry.state == "failed" and entry.raw is not None:
         raise JobFailedError(
             entry.error or "the job failed",
             error=entry.raw.get("error"),
             raw=entry.raw,
-            request_id=str(entry.request_id),
+            request_id=request_id,
             model_id=entry.model_id,
         )
-    return entry.raw if entry.state == "completed" else None
+    return request_id, entry.raw if entry.state == "completed" else None
