@@ -51,8 +51,8 @@ def test_a_submit_that_would_go_over_is_refused_before_it_is_sent(
     kind.settle(client.submit(text_to_image.Input(prompt="p")))  # there is enough for this one
 
     assert str(caught.value) == (
-        f"a job of {edit.MODEL_ID} for 0.1 USD would go over the budget of 0.25 USD: 0.2 USD are spent."
-        " Nothing was sent."
+        f"a job of {edit.MODEL_ID} for 0.1 USD would go over the budget of 0.25 USD: 0.2 USD are spent or set"
+        " aside. Nothing was sent."
     )
     facts = caught.value
     assert (facts.budget_usd, facts.spent_usd, facts.price_usd, facts.run) == (0.25, 0.2, 0.1, None)
@@ -113,7 +113,7 @@ def test_the_cost_that_the_api_tells_takes_the_place_of_the_price(
     kind.settle(client.run(REQUEST))
 
     assert (kind.settle(client.spending()).cost_usd, kind.settle(client.spending()).estimated_usd) == (0.000001, 0.0)
-    with pytest.raises(BudgetExceededError, match=r"0\.1 USD: 1e-06 USD are spent"):
+    with pytest.raises(BudgetExceededError, match=r"0\.1 USD: 1e-06 USD are spent or set aside"):
         kind.settle(client.submit(REQUEST))
 
 

@@ -153,7 +153,7 @@ def test_a_ledger_that_cannot_be_written_can_be_read_and_nothing_is_sent(
     with pytest.raises(LedgerError, match="attempt to write a readonly database"):
         kind.settle(client.submit(REQUEST))
 
-    assert sandbox.requests == []
+    assert not [request for request in sandbox.requests if request.method == "POST"]
     assert [entry.state for entry in client.ledger.entries()] == ["open"]
     (job,) = client.ledger.resume(client, edit.Output)
     assert kind.settle(job.result()).raw["request_id"] == job.id

@@ -344,7 +344,8 @@ class BudgetExceededError(RunComfyError):
         if price_usd is None:
             text = f"the price of {model_id} is not known, and {of} may not be exceeded: tell it in Client(prices=…)"
         else:
-            text = f"a job of {model_id} for {price_usd:.6g} USD would go over {of}: {spent_usd:.6g} USD are spent"
+            spent = f"{spent_usd:.6g} USD are spent or set aside"
+            text = f"a job of {model_id} for {price_usd:.6g} USD would go over {of}: {spent}"
         super().__init__(f"{text}. Nothing was sent.", model_id=model_id)
         self.budget_usd = budget_usd
         self.spent_usd = spent_usd

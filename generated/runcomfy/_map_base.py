@@ -17,12 +17,13 @@ from ._errors import (
     ConfigurationError,
     JobCancelledError,
     JobFailedError,
+    LedgerError,
     RateLimitError,
     RunComfyError,
     SubmissionOutcomeUnknown,
 )
 from ._frames import bare
-from ._http_types import Flow, Pause
+from ._http_types import Flow, Pause, awaited
 from ._inputs import Input, OutT
 from ._ledger_entry import sent_of
 from ._map_progress import Tally
@@ -100,7 +101,8 @@ class MapBase(Generic[OutT]):
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise ConfigurationError(f"concurrency: {count!r} is no whole number above zero")
         self._seconds = client._wait_seconds(options.timeout, options.on_update, options.progress)
-        self.run = run_name(options.run, has_ledger=client._ledger is not None)
+        has_budget = options.budget_usd is not None
+        self.run = run_name(options.run, has_ledger=client._ledger is not None, has_budget=has_budget)
         self._limits = limits_of(options.budget_usd, self.run)
         self._occurrences = Occurrences()
         self._settings = client._settings
@@ -147,6 +149,8 @@ class MapBase(Generic[OutT]):
         self._changed()
         try:
             yield
+        except LedgerError as error:  # nothing can be submitted any more
+            self.fail(error)
         except RunComfyError as error:
             self._settle(item, error=error)
         except Stopped:
@@ -155,6 +159,7 @@ class MapBase(Generic[OutT]):
             self.fail(error)
         finally:
             item.body = None
+            self._occurrences.skip(item.index)
             self._tally.left()
             self._changed()
 
@@ -191,38 +196,61 @@ class MapBase(Generic[OutT]):
         Raises:
             Earlier: the run has a job of it already, or may have.
         """
-        assert item.body is not None
-        occurrence = self._occurrences.before(f"{item.model_id} {item.body.sha256}") if self._client._ledger else 0
+        occurrence = yield from self._occurrence(item)
         refusal: RateLimitError | None = None
         deadline: Deadline | None = None
         while True:
+            yield from self._none_before(item, submission, occurrence)
             turn = yield from self._turn(refusal, deadline)
             deadline = deadline or Deadline(self._seconds)
+            attempt = item.attempt = self._attempt(item, submission, occurrence)
             try:
-                sent_at = yield from self._attempted(item, submission, occurrence)
+                item.request_id = yield from submit(attempt, self._settings.timeout)
             except Earlier as earlier:
-                if earlier.entry.state != "submitting" or not deadline.remaining():
+                if earlier.entry.state != "submitting":  # another process was faster
                     raise
-                yield Pause(_LOOK)  # another process submits it at this moment
             except RateLimitError as error:
+                if not attempt.once.sent:  # it is the price that could not be read
+                    raise
+                logger.info("%s; all submits of this map are slowed down", error)
                 self._throttle.refused(turn, monotonic(), error.retry_after)
                 if not error.body.strip():  # which may be the word of anybody on the way
                     raise
                 refusal = bare(error)
             else:
                 self._throttle.accepted(turn)
-                return sent_at
+                item.body = None
+                return attempt.once.sent_at, attempt.entry
+            finally:
+                item.attempt = None  # after the id is there: whoever looks does so in the opposite order
 
-    def _attempted(self, item: Item[OutT], submission: Submission, occurrence: int) -> Flow[tuple[float, Entry]]:
-        """Submit once."""
+    def _occurrence(self, item: Item[OutT]) -> Flow[int]:
+        """How many equal inputs came before, where there is a run to be begun again."""
+        if self._options.run is None:
+            return 0
         assert item.body is not None
-        attempt = item.attempt = self._client._attempt(submission, item.body, self._limits, self.run, occurrence)
-        try:
-            item.request_id = yield from submit(attempt, self._settings.timeout)
-        finally:
-            item.attempt = None  # after the id is there: whoever looks does so in the opposite order
-        item.body = None
-        return attempt.once.sent_at, attempt.entry
+        key = f"{item.model_id} {item.body.sha256}"
+        return (yield from awaited(self._occurrences.before(item.index, key)))
+
+    def _none_before(self, item: Item[OutT], submission: Submission, occurrence: int) -> Flow[None]:
+        """Wait while another process has the submit in hand.
+
+        Raises:
+            Earlier: the run has a job of it, or may have.
+        """
+        deadline = Deadline(self._seconds)
+        while True:
+            try:
+                return (yield from self._attempt(item, submission, occurrence).look())
+            except Earlier as earlier:
+                if earlier.entry.state != "submitting" or deadline.remaining() <= 0:
+                    raise
+            yield Pause(deadline.cut(_LOOK))
+
+    def _attempt(self, item: Item[OutT], submission: Submission, occurrence: int) -> Attempt:
+        assert item.body is not None
+        attempt: Attempt = self._client._attempt(submission, item.body, self._limits, self.run, occurrence)
+        return attempt
 
     def _turn(self, refusal: RateLimitError | None, deadline: Deadline | None) -> Flow[Turn]:
         """Wait until an item may be submitted; what was refused before is so for good where that is too late."""
@@ -287,7 +315,7 @@ class MapBase(Generic[OutT]):
             told.append(f"cancelled: {', '.join(cancelled)}")
         if ids:
             told.append(f"accepted, so that client.job(id, …).result() gives the result: {', '.join(map(str, ids))}")
-        if (ids or unknown) and self._client._ledger is not None:
+        if (ids or unknown) and self._options.run is not None:
             told.append(f"all of it is in the ledger; client.map(…, run={self.run!r}) goes on with it")
         if not told + unknown:
             return

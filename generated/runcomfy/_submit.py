@@ -96,15 +96,6 @@ def interrupted(
         logger.warning("interrupted; %s", error)
 
 
-def _outcome(error: RunComfyError | None) -> Change:
-    """What to book of a submit without a job; no error stands for one that was not sent."""
-    if isinstance(error, SubmissionOutcomeUnknown):
-        request_id, sent_at = error.request_id, error.submitted_at
-        return Change(state="unknown", request_id=request_id, error=str(error), sent_at=sent_at)
-    state: State = "refused" if isinstance(error, APIStatusError) else "not_sent"
-    return Change(state=state, error=None if error is None else str(error))
-
-
 def model_path(model_id: str, subject: str = "a submit") -> str:
     """``"minimax/Hailuo Video 01 Live"`` -> ``"models/minimax/Hailuo%20Video%2001%20Live"``.
 
@@ -146,6 +137,18 @@ class Attempt:
         self._limits = limits
         self._price = price
         self._is_booked = False
+        self._reason = ""
+
+    def look(self) -> Flow[None]:
+        """Look for an equal submit of its run, before anything is asked of the API.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+            Earlier: there is one.
+        """
+        earlier = yield from awaited(self.entry.earlier())
+        if earlier is not None:
+            raise Earlier(earlier)
 
     def begin(self) -> Flow[None]:
         """Book it.
@@ -169,7 +172,7 @@ class Attempt:
 
     def give_up(self) -> None:
         """Book that its answer will not be waited for."""
-        self.entry.change(_outcome(self.unknown("interrupted before an answer came") if self.once.sent else None))
+        self.entry.change(self._outcome(self.unknown("interrupted before an answer came") if self.once.sent else None))
 
     def ended(self, error: Exception) -> Flow[None]:
         """Book that it gave no job."""
@@ -178,7 +181,15 @@ class Attempt:
         told = error if isinstance(error, RunComfyError) and not isinstance(error, ConfigurationError) else None
         if self.once.sent and told is None:
             told = self.unknown(str(error))
-        yield from written(self.entry.change(_outcome(told)), str(error))
+        yield from written(self.entry.change(self._outcome(told)), str(error))
+
+    def _outcome(self, error: RunComfyError | None) -> Change:
+        """What to book of a submit without a job; no error stands for one that was not sent."""
+        if isinstance(error, SubmissionOutcomeUnknown):
+            request_id, sent_at = error.request_id, error.submitted_at
+            return Change(state="unknown", request_id=request_id, error=self._reason, sent_at=sent_at)
+        state: State = "refused" if isinstance(error, APIStatusError) else "not_sent"
+        return Change(state=state, error=None if error is None else str(error))
 
     def request_id(self, answer: Answer) -> str:
         """The id of the accepted job, or the error that says what is known."""
@@ -207,6 +218,7 @@ class Attempt:
 
     def unknown(self, reason: str, answer: Answer | None = None) -> SubmissionOutcomeUnknown:
         """The error for a submit that may have been accepted."""
+        self._reason = reason
         request_id = answer.request_id if answer else None
         look = f"client.job({request_id!r}, …).status() tells" if request_id else "look at your request history"
         return SubmissionOutcomeUnknown(

@@ -121,21 +121,24 @@ def micro(usd: float) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spending:
-    """What has been spent."""
+    """What has been spent, in US dollars.
+
+    Attributes:
+        jobs: How many jobs were accepted, or may have been; also those that failed or were cancelled.
+        cost_usd: What the jobs cost whose cost the API has told.
+        estimated_usd: What the others are taken to cost.
+        unpriced_jobs: How many jobs are in no sum, and do not count against a budget: neither has the API told their
+            cost, nor is a price of their model known.
+        by_model: What each model cost, estimates included.
+        by_run: What each run of ``client.map`` that had a name or a budget cost, estimates included.
+    """
 
     jobs: int
-    """How many jobs were accepted, or may have been."""
     cost_usd: float
-    """US dollars for the jobs whose cost the API has told."""
     estimated_usd: float
-    """US dollars that the others are taken to cost."""
     unpriced_jobs: int
-    """How many jobs are not in these sums, and do not count against a budget: the API has not told their cost, and
-    nobody had asked for their price, which only a budget does."""
     by_model: Mapping[str, float]
-    """US dollars for each model, estimated ones included."""
     by_run: Mapping[str, float]
-    """US dollars for each run of ``client.map``, estimated ones included."""
 
     @property
     def total_usd(self) -> float:
@@ -173,6 +176,14 @@ class Entry(Protocol):
 class NewEntry(Entry, Protocol):
     """A submit that is not booked yet."""
 
+    def earlier(self) -> "Future[Any]":
+        """What the run has booked of an equal submit before, which must not be sent again; None where nothing.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        ...
+
     def begin(self, limits: Sequence[Limit], price_usd: float | None) -> "Future[Any]":
         """Book it, before anything is sent.
 
@@ -181,7 +192,7 @@ class NewEntry(Entry, Protocol):
             price_usd: What it is taken to cost until the API tells; None where nobody knows.
 
         Returns:
-            None; or what the run has booked of an equal submit before, which must not be sent again.
+            As `earlier`, since that may have come meanwhile.
 
         Raises:
             BudgetExceededError: it would go over a limit.
@@ -231,6 +242,9 @@ class _Entry:
         self._price: int | None = None
         self._state: State = "not_sent"
         self._cost: int | None = None
+
+    def earlier(self) -> "Future[Any]":
+        return done(None)
 
     def begin(self, limits: Sequence[Limit], price_usd: float | None) -> "Future[Any]":
         with self._book.lock:

@@ -94,7 +94,7 @@ class ClientBase:
             proxy: URL of a proxy. Without one, the environment's (``HTTPS_PROXY`` …) is used.
             verify: How TLS certificates are checked: True, False, the path of a CA bundle, or an SSL context.
             ledger: Where each submit is written down before it is sent, and what became of it: a path, a URL, or a
-                `Ledger`.
+                `Ledger`. With one, the catalog is asked for the price of each model now and then.
             budget_usd: How many US dollars may be spent; a submit that would go over, or whose price nobody knows, is
                 refused before anything is sent. Without a ledger it is the budget of this client; with one, of all that
                 is in the ledger, by any process and at any time. A job counts with its estimated price until the API
@@ -168,7 +168,8 @@ class ClientBase:
             seconds=self._settings.timeout,
         )
         limits = [*self._limits, *limits]
-        price = self._pricing.estimate(submission.draft, self._settings.timeout, reads=bool(limits))
+        timeout, is_wished = self._settings.timeout, self._ledger is not None
+        price = self._pricing.estimate(submission.draft, timeout, is_needed=bool(limits), is_wished=is_wished)
         return Attempt(submission.model_id, body.content, self._book.enter(intent), limits, price)
 
     def _close_ledger(self) -> None:

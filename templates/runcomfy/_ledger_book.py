@@ -105,19 +105,17 @@ class _NewEntry(_Entry):
         self._intent = intent
         self._record = json.dumps(without_media(json.loads(intent.record)))
 
+    def earlier(self) -> "Future[LedgerEntry | None]":
+        return self._book.write(self._earlier)
+
     def begin(self, limits: Sequence[Limit], price_usd: float | None) -> "Future[LedgerEntry | None]":
         return self._book.write(lambda connection: self._begin(connection, limits, price_usd))
 
     def _begin(self, connection: Connection, limits: Sequence[Limit], price_usd: float | None) -> LedgerEntry | None:
-        intent, base_url = self._intent, self._book.base_url
-        earlier = _latest(connection, intent)
-        if earlier is not None and earlier.base_url != base_url:
-            raise ConfigurationError(
-                f"run {intent.run!r} was begun with the API at {earlier.base_url}, and this client's is {base_url};"
-                " choose another name for the run"
-            )
-        if earlier is not None and earlier.state not in (*NO_JOB, "cancelled"):
+        earlier = self._earlier(connection)
+        if earlier is not None:
             return earlier
+        intent, latest = self._intent, _latest(connection, self._intent)
         price = None if price_usd is None else micro(price_usd)
         for limit in limits:
             limit.refuse_beyond(_spent(connection, limit.run), price_usd, intent.model_id)
@@ -126,13 +124,13 @@ class _NewEntry(_Entry):
             insert(jobs).values(
                 key=self._key,
                 state="submitting",
-                base_url=base_url,
+                base_url=self._book.base_url,
                 model_id=intent.model_id,
                 payload_sha256=intent.payload_sha256,
                 record=self._record,
                 run=intent.run,
                 occurrence=intent.occurrence,
-                attempt=1 if earlier is None else earlier.attempt + 1,
+                attempt=1 if latest is None else latest.attempt + 1,
                 owner=_owner(os.getpid()),
                 lease_until=now + min(intent.seconds, _FOR_EVER) + _LEASE,
                 created_at=now,
@@ -141,6 +139,16 @@ class _NewEntry(_Entry):
         )
         add_to_totals(connection, intent.run, intent.model_id, amounts("submitting", price, None))
         return None
+
+    def _earlier(self, connection: Connection) -> LedgerEntry | None:
+        intent, base_url = self._intent, self._book.base_url
+        latest = _latest(connection, intent)
+        if latest is not None and latest.base_url != base_url:
+            raise ConfigurationError(
+                f"run {intent.run!r} was begun with the API at {latest.base_url}, and this client's is {base_url};"
+                " choose another name for the run"
+            )
+        return None if latest is None or latest.state in (*NO_JOB, "cancelled") else latest
 
 
 def _write_change(connection: Connection, which: ColumnElement[bool], change: Change) -> None:

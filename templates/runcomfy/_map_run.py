@@ -11,14 +11,14 @@ from ._ledger_entry import LedgerEntry
 _LONGEST_NAME = 200
 
 
-def run_name(run: str | None, *, has_ledger: bool) -> str:
-    """The name of a run; one of its own for a run without.
+def run_name(run: str | None, *, has_ledger: bool, has_budget: bool) -> str | None:
+    """The name of a run; one of its own for a run without, where it has a budget that is to be told apart.
 
     Raises:
         ConfigurationError: it is no name, or nothing would be known by it.
     """
     if run is None:
-        return f"{strftime('%Y-%m-%d %H:%M:%S')} {token_hex(4)}"
+        return f"{strftime('%Y-%m-%d %H:%M:%S')} {token_hex(4)}" if has_budget else None
     if not isinstance(run, str) or not run or len(run) > _LONGEST_NAME or not run.isprintable():
         raise ConfigurationError(f"run: {run!r} is no name of at most {_LONGEST_NAME} printable characters")
     if not has_ledger:
@@ -37,7 +37,8 @@ def id_and_body(entry: LedgerEntry) -> tuple[str, dict[str, Any] | None]:
     """
     request_id = entry.request_id or (entry.raw or {}).get("request_id")
     if entry.state in ("unknown", "submitting") or not is_request_id(request_id):
-        reason = entry.error or "its id is not in the ledger"
+        in_hand = "another process has it in hand" if entry.state == "submitting" else "its id is not in the ledger"
+        reason = entry.error or in_hand
         raise SubmissionOutcomeUnknown(
             f"submit {entry.id} of run {entry.run!r}: whether a job was accepted is not known ({reason}). It is not"
             " submitted again by itself: look at your request history, then tell ledger.resolve",

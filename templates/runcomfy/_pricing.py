@@ -10,12 +10,14 @@ from . import _costs
 from ._answers import is_model_id
 from ._body import Draft
 from ._book import Limit
-from ._errors import ConfigurationError
+from ._errors import ConfigurationError, RunComfyError
 from ._http_types import Flow, awaited
 from ._price import Price
 
 _FRESH = 600.0
 """Seconds that a price of the catalog is taken for the price of now."""
+_AGAIN = 60.0
+"""Seconds after which the catalog is asked again that did not tell a price that nobody needs."""
 
 
 def limits_of(budget_usd: float | None, run: str | None = None) -> list[Limit]:
@@ -47,12 +49,27 @@ class Pricing:
         self._lock = Lock()
         self._read: dict[str, tuple[Price, float]] = {}
         self._reading: dict[str, Future[Price | None]] = {}
+        self._failed_at: dict[str, float] = {}
 
-    def estimate(self, draft: Draft, timeout: float, *, reads: bool) -> Flow[float | None]:
-        """US dollars for one submit; None where nobody knows, or the catalog would have to be read and is not to be."""
-        if draft.model_id in self._given:
-            return self._given[draft.model_id]
-        return (yield from self._price(draft.model_id, timeout)).estimate(draft.arguments) if reads else None
+    def estimate(self, draft: Draft, timeout: float, *, is_needed: bool, is_wished: bool) -> Flow[float | None]:
+        """US dollars for one submit; None where nobody knows, or it is neither needed nor wished.
+
+        Raises:
+            RunComfyError: it is needed, and the price cannot be read.
+        """
+        model_id = draft.model_id
+        if model_id in self._given:
+            return self._given[model_id]
+        if not is_needed and (not is_wished or monotonic() - self._failed_at.get(model_id, -_AGAIN) < _AGAIN):
+            return None
+        try:
+            price = yield from self._price(model_id, timeout)
+        except RunComfyError:
+            if is_needed:
+                raise
+            self._failed_at[model_id] = monotonic()
+            return None
+        return price.estimate(draft.arguments)
 
     def _price(self, model_id: str, timeout: float) -> Flow[Price]:
         """The price of a model, which many submits at once read once."""
