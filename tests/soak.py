@@ -11,13 +11,16 @@ import subprocess
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
-from runcomfy import Client, Ledger
+from runcomfy import Client, Ledger, LedgerEntry
+from runcomfy._book import State
 from runcomfy._packaged import packaged
 from runcomfy.models.blackforestlabs.flux_1_kontext.max import text_to_image
 from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
@@ -35,26 +38,46 @@ import asyncio, json, resource, sys
 import soak
 from runcomfy import AsyncClient, Client
 
-kind, ledger, jobs, in_flight = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-settings = {"ledger": ledger, "budget_usd": 1e6, "timeout": 30.0, "poll_interval": 0.1}
-options = {"run": soak.RUN, "concurrency": in_flight}
+kind, ledger, jobs, in_flight, budget = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), float(sys.argv[5])
+settings = {"ledger": ledger, "timeout": 30.0, "poll_interval": 0.1}
+options = {"run": soak.RUN, "concurrency": in_flight, "budget_usd": budget}
+taken = given = ahead = 0
+
+def inputs():
+    global taken, ahead
+    for request in soak.inputs(jobs):
+        taken += 1
+        ahead = max(ahead, taken - given)
+        yield request
 
 def told(result):
-    print(json.dumps([result.index, result.request_id, type(result.error).__name__]))
+    global given
+    given += 1
+    image = result.output.raw["output"] if result.error is None else None
+    print(json.dumps([result.index, result.request_id, type(result.error).__name__, image]))
 
 async def run():
     async with AsyncClient(**settings) as client:
-        async for result in client.map(soak.inputs(jobs), **options):
+        async for result in client.map(inputs(), **options):
             told(result)
 
 if kind == "async":
     asyncio.run(run())
 else:
     with Client(**settings) as client:
-        for result in client.map(soak.inputs(jobs), **options):
+        for result in client.map(inputs(), **options):
             told(result)
-print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+print(json.dumps([ahead, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
 """
+
+
+class Result(NamedTuple):
+    """What the program prints of one result."""
+
+    position: int
+    request_id: str | None
+    error: str
+    output: Any
 
 
 @dataclass
@@ -86,30 +109,161 @@ def inputs(count: int) -> Iterator[Any]:
             yield v480p.Input(prompt=prompt, image="https://example.com/in.png", duration=4 + number % 9)
 
 
-def soak(folder: Path, jobs: int, in_flight: int, kills: int, seed: int) -> Figures:
-    """Run and kill the program until all jobs have ended, then compare the books.
+class Soak:
+    """One soak.
 
-    Raises:
-        AssertionError: something was lost, paid twice, or is told differently.
+    Args:
+        folder: An empty folder.
+        jobs: How many inputs there are.
+        in_flight: How many of them at a time.
+        kills: How often the program is killed.
+        seed: Decides the faults, and when the program is killed.
     """
-    figures, started = Figures(jobs, in_flight), perf_counter()
-    ledger = folder / "jobs.sqlite3"
-    schemas = _schemas(folder / "schemas")
-    with Sandbox(schemas, queue_seconds=0.2, run_seconds=0.3, balance=1e6, variant=Variant(cost_after=1)) as sandbox:
-        sandbox.faults.at_random(0.05, seed)
-        results: list[list[Any]] = []
-        while not results or _has_more(results):
-            figures.passes += 1
-            assert figures.passes < 20 + kills, "it comes to no end"
-            kind = ("async", "sync")[figures.passes % 2]
-            results = _pass(sandbox, figures, kind, ledger, jobs * (figures.kills + 1) // (kills + 1), kills, folder)
-            _resolve(sandbox, ledger, figures)
-        figures.requests = len(sandbox.requests)
-        sandbox.faults.clear()
-        with Client(sandbox.token, sandbox.base_url, ledger=ledger) as client:
-            _compare(sandbox, client, results, figures)
-    figures.seconds = perf_counter() - started
-    return figures
+
+    def __init__(self, folder: Path, jobs: int, in_flight: int, kills: int, seed: int) -> None:
+        self.figures = Figures(jobs, in_flight)
+        self._folder = folder
+        self._ledger = folder / "jobs.sqlite3"
+        self._kills = kills
+        self._random = Random(seed)
+        self._seed = seed
+        self._wanted = [_identity(request._endpoint.model_id, _arguments(request)) for request in inputs(jobs)]
+
+    def run(self) -> Figures:
+        """Run and kill the program until all jobs have ended, then compare the books.
+
+        Raises:
+            AssertionError: something was lost, paid twice, or is told differently.
+        """
+        started, figures = perf_counter(), self.figures
+        variant = Variant(cost_after=1)
+        schemas = _schemas(self._folder / "schemas")
+        with Sandbox(schemas, queue_seconds=0.2, run_seconds=0.3, balance=1e6, variant=variant) as sandbox:
+            sandbox.faults.at_random(0.05, self._seed)
+            while figures.kills < self._kills:
+                share = (figures.kills + self._random.random()) / (self._kills + 1)
+                self._kill(sandbox, round(share * figures.jobs))
+                self._resolve(sandbox)
+            self._keeps_to_a_budget(sandbox)
+            results = self._until_all_have_ended(sandbox)
+            sandbox.faults.clear()
+            figures.requests = len(sandbox.requests)
+            self._compare(sandbox, results)
+            self._again(sandbox, results)
+        figures.seconds = perf_counter() - started
+        return figures
+
+    def _kill(self, sandbox: Sandbox, accepted: int) -> None:
+        """Run the program until so many jobs were accepted, and not to its end."""
+        sandbox.fail_next("out of luck")
+        with self._program(sandbox, 1e6) as process:
+            while len(sandbox.accepted) < accepted and process.poll() is None:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(0.01)
+            assert process.poll() is None, "it ended before it could be killed"
+            process.kill()
+        self.figures.kills += 1
+        known = {entry.request_id for entry in self._entries()}
+        asked = {request.path.split("/")[3] for request in sandbox.requests if request.path.startswith("/v1/requests/")}
+        assert asked <= known, "the program had asked about a job that is not in its ledger"
+
+    def _keeps_to_a_budget(self, sandbox: Sandbox) -> None:
+        budget = sandbox.charged + 0.02 * self.figures.jobs
+        results = self._pass(sandbox, budget)
+        assert sandbox.charged <= budget, "more was spent than the budget"
+        assert any(result.error == "BudgetExceededError" for result in results), "the budget was not used up"
+        self._resolve(sandbox)
+
+    def _until_all_have_ended(self, sandbox: Sandbox) -> list[Result]:
+        while True:
+            accepted, unknown = len(sandbox.accepted), self.figures.unknown_submits
+            results = self._pass(sandbox, 1e6)
+            self._resolve(sandbox)
+            submits = len(sandbox.accepted) - accepted
+            assert self.figures.unknown_submits - unknown <= 0.15 * submits + 5, "ids were lost that had been told"
+            if all(result.error in ("NoneType", "JobFailedError") for result in results):
+                return results
+            assert self.figures.passes < 20, "it comes to no end"
+
+    def _again(self, sandbox: Sandbox, results: list[Result]) -> None:
+        """What is finished is told again, each input with its own job, and nothing is sent but what asks for prices."""
+        sandbox.requests.clear()
+        assert sorted(self._pass(sandbox, 1e6)) == sorted(results), "the same run gives other results"
+        assert {request.path.split("/")[2] for request in sandbox.requests} <= {"models"}
+        assert {request.method for request in sandbox.requests} <= {"GET"}
+
+    def _pass(self, sandbox: Sandbox, budget: float) -> list[Result]:
+        """Run the program to its end."""
+        self.figures.passes += 1
+        with self._program(sandbox, budget) as process:
+            assert process.wait() == 0
+        *results, (ahead, peak) = map(json.loads, (self._folder / "output.txt").read_text().splitlines())
+        self.figures.peak_mib = max(self.figures.peak_mib, peak)
+        assert ahead <= 2 * self.figures.in_flight, "inputs were taken that nobody could work on"
+        return [Result(*result) for result in results]
+
+    @contextmanager
+    def _program(self, sandbox: Sandbox, budget: float) -> Iterator["subprocess.Popen[bytes]"]:
+        environment = {**os.environ, "RUNCOMFY_TOKEN": sandbox.token, "RUNCOMFY_MODEL_API_BASE": sandbox.base_url}
+        environment["PYTHONPATH"] = str(Path(__file__).parent)
+        kind = ("async", "sync")[(self.figures.passes + self.figures.kills) % 2]
+        options = [kind, self._ledger, self.figures.jobs, self.figures.in_flight, budget]
+        with (self._folder / "output.txt").open("w") as stdout:
+            command = [sys.executable, "-c", PROGRAM, *map(str, options)]
+            with subprocess.Popen(command, env=environment, stdout=stdout) as process:
+                try:
+                    yield process
+                finally:
+                    process.kill()
+
+    def _entries(self, *states: State) -> list[LedgerEntry]:
+        with Ledger(self._ledger) as ledger:
+            return list(ledger.entries(*states))
+
+    def _resolve(self, sandbox: Sandbox) -> None:
+        """Find out what became of unknown submits, as a user does: by the request history of the account."""
+        known = {entry.request_id for entry in self._entries() if entry.state != "unknown"}
+        history: defaultdict[str, list[Job]] = defaultdict(list)
+        for job in sandbox.accepted:
+            if job.id not in known:
+                history[_identity(job.model.id, job.arguments)].append(job)
+        with Ledger(self._ledger) as ledger:
+            for entry in list(ledger.unknown()):
+                self.figures.unknown_submits += 1
+                found = history[_identity(entry.model_id, entry.arguments)]
+                ledger.resolve(entry, found.pop().id if found else None)
+        assert not any(history.values()), "jobs were accepted that nobody knows of"
+
+    def _compare(self, sandbox: Sandbox, results: list[Result]) -> None:
+        figures, accepted = self.figures, {job.id: job for job in sandbox.accepted}
+        paid = {job.id: _identity(job.model.id, job.arguments) for job in accepted.values()}
+        assert Counter(paid.values()) == Counter(self._wanted), "not every input was paid exactly once"
+        assert sorted(result.position for result in results) == list(range(figures.jobs)), "results are missing"
+        assert {result.request_id for result in results} == set(accepted), "two results are those of one job"
+        for result in results:
+            assert result.request_id is not None
+            assert paid[result.request_id] == self._wanted[result.position], "a result is that of another input"
+            has_failed = accepted[result.request_id].state == "failed"
+            assert result.error == ("JobFailedError" if has_failed else "NoneType"), "an end is told wrongly"
+            assert has_failed or result.request_id in json.dumps(result.output), "an output is that of another job"
+        with Client(sandbox.token, sandbox.base_url, ledger=self._ledger) as client:
+            self._compare_books(sandbox, client, accepted)
+        figures.failed_jobs = sum(job.state == "failed" for job in accepted.values())
+        figures.refused_submits = len(self._entries("refused", "not_sent"))
+        figures.cost_usd = sandbox.charged
+
+    def _compare_books(self, sandbox: Sandbox, client: Client, accepted: dict[str, Job]) -> None:
+        ledger = client.ledger
+        assert None not in ledger.read_costs(client, run=RUN).values(), "the API did not tell all costs"
+        entries = {entry.request_id: entry for entry in ledger.finished(run=RUN)}
+        assert set(entries) == set(accepted), "the ledger and the sandbox know different jobs"
+        assert not list(ledger.entries("open", "unknown", "submitting"))
+        for request_id, job in accepted.items():
+            assert entries[request_id].state == job.state
+            assert entries[request_id].cost_usd == job.cost, "a cost is booked wrongly"
+        assert ledger.spending().cost_usd == sandbox.charged, "the books do not agree"
+        assert ledger.spending().estimated_usd == 0
+        assert ledger.spending().by_run == {RUN: sandbox.charged}
 
 
 def _schemas(folder: Path) -> Path:
@@ -122,80 +276,13 @@ def _schemas(folder: Path) -> Path:
     return folder
 
 
-def _pass(
-    sandbox: Sandbox, figures: Figures, kind: str, ledger: Path, reached: int, kills: int, folder: Path
-) -> list[list[Any]]:
-    """Run the program once; without results where it was killed, as soon as so many jobs were accepted."""
-    sandbox.fail_next("out of luck")
-    environment = {**os.environ, "RUNCOMFY_TOKEN": sandbox.token, "RUNCOMFY_MODEL_API_BASE": sandbox.base_url}
-    environment["PYTHONPATH"] = str(Path(__file__).parent)
-    output = folder / "output.txt"
-    with output.open("w") as stdout:
-        command = [sys.executable, "-c", PROGRAM, kind, str(ledger), str(figures.jobs), str(figures.in_flight)]
-        with subprocess.Popen(command, env=environment, stdout=stdout) as process:
-            if figures.kills < kills:
-                while len(sandbox.accepted) < reached and process.poll() is None:
-                    pass
-                if process.poll() is None:
-                    process.kill()
-                    figures.kills += 1
-                    return []
-            assert process.wait() == 0
-    *results, peak = map(json.loads, output.read_text().splitlines())
-    figures.peak_mib = max(figures.peak_mib, peak)
-    return results
-
-
-def _has_more(results: list[list[Any]]) -> bool:
-    """Whether another pass would bring more: all but the jobs that have ended is tried again."""
-    return any(error not in ("NoneType", "JobFailedError") for _, _, error in results)
-
-
-def _resolve(sandbox: Sandbox, path: Path, figures: Figures) -> None:
-    """Find out what became of unknown submits, as a user does: by the request history of the account."""
-    with Ledger(path) as ledger:
-        known = {entry.request_id for entry in ledger.entries("open", "completed", "failed", "cancelled")}
-        history: defaultdict[str, list[Job]] = defaultdict(list)
-        for job in sandbox.accepted:
-            if job.id not in known:
-                history[_identity(job.model.id, job.arguments)].append(job)
-        for entry in list(ledger.unknown()):
-            figures.unknown_submits += 1
-            found = history[_identity(entry.model_id, entry.arguments)]
-            ledger.resolve(entry, found.pop().id if found else None)
-        assert not any(history.values()), "jobs were accepted that nobody knows of"
-
-
 def _identity(model_id: str, arguments: dict[str, Any]) -> str:
     return json.dumps([model_id, arguments], sort_keys=True)
 
 
-def _compare(sandbox: Sandbox, client: Client, results: list[list[Any]], figures: Figures) -> None:
-    accepted = {job.id: job for job in sandbox.accepted}
-    wanted = Counter(_identity(i._endpoint.model_id, i.model_dump(exclude_unset=True)) for i in inputs(figures.jobs))
-    paid = Counter(_identity(job.model.id, job.arguments) for job in accepted.values())
-    assert paid == wanted, "not every input was paid exactly once"
-    assert sorted(index for index, _, _ in results) == list(range(figures.jobs)), "results are missing"
-    assert {request_id for _, request_id, _ in results} == set(accepted), "a result is not that of its job"
-    failed = {request_id for _, request_id, error in results if error == "JobFailedError"}
-    assert failed == {job.id for job in accepted.values() if job.state == "failed"}, "a failure is told wrongly"
-
-    ledger = client.ledger
-    costs = ledger.read_costs(client, run=RUN)
-    assert None not in costs.values(), "the API did not tell all costs"
-    entries = {entry.request_id: entry for entry in ledger.finished(run=RUN)}
-    assert set(entries) == set(accepted), "the ledger and the sandbox know different jobs"
-    assert not list(ledger.open())
-    assert not list(ledger.unknown())
-    for request_id, job in accepted.items():
-        assert entries[request_id].state == job.state
-        assert entries[request_id].cost_usd == job.cost, "a cost is booked wrongly"
-    assert ledger.spending().cost_usd == sandbox.charged, "the books do not agree"
-    assert ledger.spending().estimated_usd == 0
-    assert ledger.spending().by_run == {RUN: sandbox.charged}
-    figures.failed_jobs = len(failed)
-    figures.refused_submits = sum(1 for _ in ledger.entries("refused", "not_sent"))
-    figures.cost_usd = sandbox.charged
+def _arguments(request: Any) -> dict[str, Any]:
+    arguments: dict[str, Any] = request.model_dump(exclude_unset=True)
+    return arguments
 
 
 def main() -> None:
@@ -206,7 +293,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     with TemporaryDirectory() as folder:
-        figures = soak(Path(folder), options.jobs, options.in_flight, options.kills, options.seed)
+        figures = Soak(Path(folder), options.jobs, options.in_flight, options.kills, options.seed).run()
     for name, value in asdict(figures).items():
         print(f"{name:16} {value:,.6g}" if isinstance(value, float) else f"{name:16} {value:,}")
     print("nothing lost, nothing paid twice, the books agree")
