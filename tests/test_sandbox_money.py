@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from runcomfy import Client
+from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
 from runcomfy.sandbox import Fault, Sandbox, Variant
 from test_sandbox import call
 
@@ -183,3 +185,13 @@ def test_a_reset_gives_all_money_back(shop: Shop) -> None:
         sandbox.reset()
 
         assert (sandbox.charged, sandbox.balance) == (0.0, 100.0)
+
+
+def test_prices_can_be_given_to_a_sandbox() -> None:
+    with Sandbox(prices={edit.MODEL_ID: 0.25}) as sandbox, Client(sandbox.token, sandbox.base_url) as client:
+        client.run(edit.Input(prompt="p", image_url="u"))
+
+        assert sandbox.charged == 0.25
+        assert client.price(edit.MODEL_ID).base_usd == 0.25
+    with pytest.raises(ValueError, match="prices: there is no model acme/none"):
+        Sandbox(prices={"acme/none": 1.0})

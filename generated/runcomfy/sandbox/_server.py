@@ -3,7 +3,7 @@
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from secrets import token_hex
 from threading import Thread
@@ -35,6 +35,7 @@ class Sandbox:
         token: The API token to accept; without one, a new one each time.
         more_tokens: Tokens of other accounts, which see none of the jobs of `token`.
         port: The port of 127.0.0.1; 0 takes a free one.
+        prices: Base prices in US dollars, by model id, in the place of those in the schema files; the units stay.
         balance: US dollars in the account. Each job is paid from it when it is accepted: the base price of its model
             times the files that it makes, or their seconds, whichever the price is for. Cancelled jobs are refunded.
         variant: Which answers to give where the sources about the API disagree.
@@ -55,15 +56,21 @@ class Sandbox:
         token: str | None = None,
         more_tokens: Sequence[str] = (),
         port: int = 0,
+        prices: Mapping[str, float] | None = None,
         balance: float = 100.0,
         variant: Variant | None = None,
     ) -> None:
         variant = variant or Variant()
         folder = Path(schemas) if schemas is not None else Path(__file__).parents[1] / "_schemas"
+        models = _catalog.read(folder)
+        for model_id, price in (prices or {}).items():
+            if model_id not in models:
+                raise ValueError(f"prices: there is no model {model_id}")
+            models[model_id].entry["base_price_usd"] = price
         self.token = token or f"sandbox-{token_hex(12)}"
         self._port = port
         self._state = State(
-            models=_catalog.read(folder),
+            models=models,
             tokens=frozenset([self.token, *more_tokens]),
             pace=Pace(queue_seconds, run_seconds, queue_reads, run_reads, queue_length),
             wallet=Wallet(balance, charge_failed=variant.charge_failed),
