@@ -324,7 +324,7 @@ def test_a_budget_holds_for_a_run(kind: Kind, priced: Sandbox, tmp_path: Path, *
     settings = {"ledger": tmp_path / "jobs.sqlite3"} if has_ledger else {}
     client = kind.client(priced, prices=PRICES, **settings)
 
-    results = kind.collect(client.map(inputs(*"abcdef"), budget_usd=0.35, ordered=True))
+    results = kind.collect(client.map(inputs(*"aabbcc"), budget_usd=0.35, ordered=True))
     others = kind.collect(client.map(inputs(*"abcdef"), budget_usd=0.15, ordered=True))
 
     assert sum(isinstance(result.error, BudgetExceededError) for result in results) == 3

@@ -225,7 +225,7 @@ class MapBase(Generic[OutT]):
 
     def _occurrence(self, item: Item[OutT]) -> Flow[int]:
         """How many equal inputs came before, where there is a run to be begun again."""
-        if self._options.run is None:
+        if self.run is None:
             return 0
         assert item.body is not None
         key = f"{item.model_id} {item.body.sha256}"
@@ -238,7 +238,7 @@ class MapBase(Generic[OutT]):
             Earlier: the run has a job of it, or may have.
         """
         deadline = Deadline(self._seconds)
-        while True:
+        while self.run is not None:
             try:
                 return (yield from self._attempt(item, submission, occurrence).look())
             except Earlier as earlier:
