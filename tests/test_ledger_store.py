@@ -5,7 +5,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -70,10 +70,9 @@ def locked(database: str) -> Locked:
                 other.execute("SELECT * FROM runcomfy_ledger FOR UPDATE")
                 yield
             return
-        other_file = sqlite3.connect(database, isolation_level=None)
-        other_file.execute("BEGIN IMMEDIATE")
-        yield
-        other_file.close()
+        with closing(sqlite3.connect(database, isolation_level=None)) as other_file:
+            other_file.execute("BEGIN IMMEDIATE")
+            yield
 
     return locked
 
@@ -165,6 +164,47 @@ def test_a_child_that_is_forked_amid_a_transaction_can_write(
     assert printed == f"{['parent', *(f'child {number}' for number in range(5))]}\n"
 
 
+FORKS = """
+import os
+from concurrent.futures import ThreadPoolExecutor
+from runcomfy._ledger_store import Store
+from sqlalchemy import text
+
+ADD = text("UPDATE runcomfy_totals SET jobs = jobs + 1")
+store = Store({database!r})
+store.write(lambda connection: connection.execute(text("INSERT INTO runcomfy_totals VALUES ('', '', 0, 0, 0)")))
+
+def add(store):
+    store.write(lambda connection: connection.execute(ADD) and None).result()
+
+def fork(_):
+    add(store)
+    child = os.fork()
+    if not child:
+        try:
+            own = Store({database!r})
+            add(own)
+            own.close()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    add(store)
+    return os.waitpid(child, 0)[1]
+
+with ThreadPoolExecutor(4) as pool:
+    print(set(pool.map(fork, range(40))))
+with store.read() as connection:
+    print(connection.scalar(text("SELECT jobs FROM runcomfy_totals")))
+"""
+
+
+@forks
+def test_threads_may_fork_at_once_while_others_write(sandbox: Sandbox, run_program: Any, tmp_path: Path) -> None:
+    database = str(tmp_path / "jobs.sqlite3")
+
+    assert run_program(FORKS.format(database=database), sandbox, *WARNINGS) == "{0}\n120\n"
+
+
 LOST = """
 import os
 from runcomfy import Client, Ledger, LedgerError, _ledger_forks
@@ -207,8 +247,6 @@ from runcomfy import Client, LedgerError
 from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
 
 client = Client(ledger={database!r}, poll_interval=0.0)
-for number in range(600):
-    client.ledger._store().write(lambda connection: None)
 [edit.run(client, prompt=str(number), image_url="u") for number in range(3)]
 begun, entries = client.ledger.entries(), client.ledger.entries()
 next(entries)
