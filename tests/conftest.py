@@ -12,7 +12,6 @@ import warnings
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from threading import Thread
 from types import ModuleType
@@ -306,11 +305,16 @@ def _postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     folder = tmp_path_factory.getbasetemp()
     folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
-    start = partial(get_server, folder / "postgresql", cleanup_mode="delete")
-    try:
-        server = start()
-    except subprocess.TimeoutExpired:  # it gives up on a busy machine, where the server comes up later
-        server = start()
+
+    def started(attempts: int) -> Any:
+        try:
+            return get_server(folder / "postgresql", cleanup_mode="delete")
+        except (subprocess.SubprocessError, OSError):  # it gives up on a busy machine, where the server comes up later
+            if attempts == 1:
+                raise
+            return started(attempts - 1)
+
+    server = started(10)
     yield server.get_uri()
     server.cleanup()
 

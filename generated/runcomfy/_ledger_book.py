@@ -81,7 +81,7 @@ class LedgerBook:
     def write(self, operation: Callable[[Connection], T], *, for_change: bool = False) -> "Future[T]":
         """As `Store.write`, which does not raise anything itself either."""
         try:
-            return self._store(for_change=for_change).write(operation)
+            return self._store(for_change=for_change).write(operation, patient=for_change)
         except RunComfyError as error:  # the ledger is closed, or cannot be opened in a forked child
             return failed(error)
 

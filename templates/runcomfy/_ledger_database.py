@@ -50,6 +50,7 @@ class Database:
         self.name = url.database if url.host is None else f"{url.host}/{url.database}"
         """How errors name it; without what may be a password."""
         self._is_file = url.get_backend_name() == "sqlite"
+        self._is_closed = False
         self._engine = _engine(url)
         if self._is_file and "uri" not in url.query:  # a URI may want it not to be made
             with self._told(), self._used():
@@ -63,8 +64,11 @@ class Database:
         Raises:
             LedgerError: what the database says.
         """
-        with self._told(), self._used(), self._engine.connect() as connection:
-            yield connection
+        with self._told(), self._used():
+            with self._engine.connect() as connection:
+                yield connection
+            if self._is_closed:  # what becomes of a submit is written down all the same
+                self._engine.dispose()
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -75,6 +79,7 @@ class Database:
 
     def close(self) -> None:
         """Close the connections."""
+        self._is_closed = True
         with self._used():
             self._engine.dispose()
 
