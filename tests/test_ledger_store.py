@@ -27,7 +27,7 @@ Locked = Callable[[], AbstractContextManager[None]]
 
 def note(what: str) -> Write:
     """An operation that adds a row; its number is the order."""
-    sql = text("INSERT INTO runcomfy_totals VALUES (:what, (SELECT count(*) FROM runcomfy_totals), 0, 0, 0)")
+    sql = text("INSERT INTO runcomfy_totals VALUES (:what, (SELECT count(*) FROM runcomfy_totals), 0, 0, 0, 0)")
     return lambda connection: connection.execute(sql, {"what": what}) and None
 
 
@@ -172,7 +172,7 @@ from sqlalchemy import text
 
 ADD = text("UPDATE runcomfy_totals SET jobs = jobs + 1")
 store = Store({database!r})
-store.write(lambda connection: connection.execute(text("INSERT INTO runcomfy_totals VALUES ('', '', 0, 0, 0)")))
+store.write(lambda connection: connection.execute(text("INSERT INTO runcomfy_totals VALUES ('', '', 0, 0, 0, 0)")))
 
 def add(store):
     store.write(lambda connection: connection.execute(ADD) and None).result()
@@ -312,7 +312,7 @@ def test_a_budget_sees_what_others_wrote_while_it_waited(
     client = kind.client(sandbox, ledger=url, budget_usd=1.0, prices={edit.MODEL_ID: 0.1})
     with psycopg.connect(postgresql) as other, ThreadPoolExecutor(1) as pool:
         other.execute("SELECT * FROM runcomfy_ledger FOR UPDATE")
-        other.execute("INSERT INTO runcomfy_totals VALUES ('', 'acme/other', 1, 1000000, 0)")
+        other.execute("INSERT INTO runcomfy_totals VALUES ('', 'acme/other', 1, 1000000, 0, 0)")
         submitted = pool.submit(lambda: kind.settle(client.submit(REQUEST)))
         waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND %s = ANY (pg_blocking_pids(pid))"
         while not other.execute(waiting, [other.info.backend_pid]).fetchall():
@@ -514,7 +514,7 @@ logging.basicConfig(format="%(message)s", stream=sys.stdout)
 ledger = Ledger("sqlite:///{path}?timeout=0.05")
 other = sqlite3.connect({path!r}, isolation_level=None)
 other.execute("BEGIN IMMEDIATE")
-insert = text("INSERT INTO runcomfy_totals VALUES ('1', '0', 0, 0, 0)")
+insert = text("INSERT INTO runcomfy_totals VALUES ('1', '0', 0, 0, 0, 0)")
 ledger._store().write(lambda connection: connection.execute(insert) and None, patient=True)
 try:
     ledger._store().write(lambda connection: None).result()
