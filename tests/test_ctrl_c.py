@@ -201,6 +201,65 @@ def test_ctrl_c_during_a_map_cancels_the_jobs_where_that_is_wished(stuck: Sandbo
     assert [job.state for job in stuck.accepted] == ["cancelled"] * 5
 
 
+LEFT = """
+import logging, signal
+from runcomfy import Client
+from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
+from runcomfy.sandbox import Fault, Sandbox
+
+logging.getLogger("runcomfy").setLevel(logging.ERROR)
+request = edit.Input(prompt="p", image_url="u")
+ending = []
+
+def interrupt(*_):
+    if ending:
+        ending.clear()
+        raise KeyboardInterrupt
+
+def fail(update):
+    wait_for_all()
+    ending.append(True)
+    raise LookupError
+
+def wait_for_all():
+    while sum(request.path.startswith("/v1/models/") for request in sandbox.requests) < 4:
+        pass
+
+signal.signal(signal.SIGALRM, interrupt)
+signal.setitimer(signal.ITIMER_REAL, 0.3, 0.3)
+with Sandbox(queue_seconds=3600) as sandbox:
+    sandbox.faults.extend([Fault("submit", {first})] + [Fault("submit", delay=3600)] * 3)
+    client = Client(sandbox.token, sandbox.base_url, poll_interval=0.05)
+    try:
+        results = client.map([request] * 4, on_update={on_update})
+        next(results)
+        wait_for_all()
+        ending.append(True)
+        {end}
+        print("went on")
+    except KeyboardInterrupt as error:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        print(error.__notes__[0].count("interrupted before an answer came"), type(error.__context__).__name__)
+    client.close()
+"""
+
+
+@pytest.mark.parametrize(
+    ("end", "context"),
+    [("results.close()", "GeneratorExit"), ("client.close()", "NoneType"), ("fail", "LookupError")],
+)
+def test_ctrl_c_while_a_map_that_is_left_waits_for_its_submits_is_raised(
+    sandbox: Sandbox, run_program: Any, end: str, context: str
+) -> None:
+    """Else the program goes on, and pays for more."""
+    fails = end == "fail"
+    program = LEFT.replace("{first}", "" if fails else '422, b"no"').replace("{end}", "pass" if fails else end)
+
+    told = run_program(program.replace("{on_update}", "fail" if fails else "None"), sandbox).strip()
+
+    assert told == f"3 {context}"
+
+
 PATIENT = """
 import signal, socket, threading, httpx
 from runcomfy import Client

@@ -1,9 +1,9 @@
 """Many jobs: any number of inputs, some at a time, and what becomes of each."""
 
-import gc
+import asyncio
 import pickle
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -139,6 +139,131 @@ def test_inputs_are_taken_in_the_thread_that_takes_the_results(sandbox: Sandbox)
     kind.close()
 
     assert threads == {threading.current_thread()}
+
+
+def test_what_is_finished_is_given_before_the_next_input_is_waited_for(sandbox: Sandbox) -> None:
+    seen: list[Any] = []
+    held_back = []
+
+    def source() -> Iterator[edit.Input]:
+        finished = 0
+        for index in range(12):
+            held_back.append(finished - len(seen))
+            while submits(sandbox) < index:
+                pass
+            finished = index - 3  # with three at a time
+            yield edit.Input(prompt=str(index), image_url="u")
+
+    kind = Kind("sync")
+    collect_into(kind, kind.client(sandbox).map(source(), concurrency=3), seen)
+    kind.close()
+
+    assert len(seen) == 12
+    assert max(held_back) <= 0
+
+
+def test_inputs_that_are_all_there_keep_the_workers_busy_however_slow_the_reader(sandbox: Sandbox) -> None:
+    class Many(Sequence[edit.Input]):
+        taken = 0
+
+        def __len__(self) -> int:
+            return 30
+
+        def __getitem__(self, index: Any) -> Any:
+            self.taken = index + 1
+            return [*inputs(30)][index]
+
+    kind, many = Kind("sync"), Many()
+    ahead = [many.taken - seen for seen, _ in enumerate(kind.client(sandbox).map(many, concurrency=4))]
+    kind.close()
+
+    assert ahead[:22] == [8] * 22
+
+
+def test_inputs_that_come_slowly_do_not_stop_the_event_loop_one_after_the_other(sandbox: Sandbox) -> None:
+    rounds = 0
+    found = []
+
+    def source() -> Iterator[edit.Input]:
+        for request in inputs(8):
+            found.append(rounds)
+            yield request
+
+    async def count_rounds() -> None:
+        nonlocal rounds
+        while True:
+            rounds += 1
+            await asyncio.sleep(0)
+
+    async def main() -> None:
+        counting = asyncio.create_task(count_rounds())
+        async for _ in client.map(source()):
+            pass
+        counting.cancel()
+
+    kind = Kind("async")
+    client = kind.client(sandbox)
+    kind.settle(main())
+    kind.close()
+
+    assert len(set(found)) == 8
+
+
+FOREIGN = [StopAsyncIteration, GeneratorExit, asyncio.CancelledError]
+"""What a generator or an event loop would take for its own."""
+
+
+@pytest.mark.parametrize("error", FOREIGN)
+def test_no_exception_of_the_inputs_is_taken_for_one_of_the_loop(kind: Kind, sandbox: Sandbox, error: Any) -> None:
+    def source() -> Iterator[edit.Input]:
+        yield from inputs(3)
+        raise error
+
+    assert_that_they_fail(kind, sandbox, source(), error)
+
+
+@pytest.mark.parametrize("error", FOREIGN[1:])
+def test_no_exception_of_async_inputs_is_taken_for_one_of_the_loop(sandbox: Sandbox, error: Any) -> None:
+    class Source:
+        def __init__(self) -> None:
+            self.left = inputs(3)
+
+        def __aiter__(self) -> AsyncIterator[edit.Input]:
+            return self
+
+        async def __anext__(self) -> edit.Input:
+            if not self.left:
+                raise error
+            return self.left.pop()
+
+    kind = Kind("async")
+    assert_that_they_fail(kind, sandbox, Source(), error)
+    kind.close()
+
+
+def assert_that_they_fail(kind: Kind, sandbox: Sandbox, source: Any, error: type[BaseException]) -> None:
+    """The jobs of what came before have ended as usual."""
+    seen: list[Any] = []
+    client = kind.client(sandbox, cancel_on_interrupt=True)
+    with pytest.raises(RuntimeError, match=f"the inputs raised {error.__name__}") as caught:
+        collect_into(kind, client.map(source), seen)
+
+    assert isinstance(caught.value.__cause__, error)
+    assert sorted(result.index for result in seen) == [0, 1, 2]
+    assert all(result.output for result in seen)
+
+
+@pytest.mark.parametrize("error", [StopIteration, *FOREIGN])
+def test_no_exception_of_a_function_is_taken_for_one_of_the_loop(kind: Kind, stuck: Sandbox, error: Any) -> None:
+    def fail(update: MapUpdate) -> None:
+        raise error
+
+    client = kind.client(stuck, cancel_on_interrupt=True)
+    with pytest.raises(RuntimeError, match=f"on_update raised {error.__name__}") as caught:
+        kind.collect(client.map(inputs(3), on_update=fail))
+
+    assert isinstance(caught.value.__cause__, error)
+    assert {job.state for job in stuck.accepted} == {"in_queue"}
 
 
 def test_as_many_run_at_a_time_as_was_asked_for(kind: Kind, stuck: Sandbox) -> None:
@@ -379,28 +504,6 @@ def test_a_failed_job_tells_its_cost_too_and_a_refused_one_has_none(kind: Kind, 
     results = kind.collect(client.map(inputs(2), concurrency=1))
 
     assert [result.cost_usd for result in results] == [0.5, None]
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # see the comment at its end
-def test_a_client_that_is_closed_meanwhile_makes_the_rest_fail(kind: Kind, sandbox: Sandbox, client: Any) -> None:
-    async def close_after_the_first() -> list[Any]:
-        results = client.map(inputs(6), concurrency=1)
-        found = [await anext(results)]
-        await client.close()
-        return found + [result async for result in results]
-
-    if kind.is_async:
-        found: list[Any] = kind.settle(close_after_the_first())
-    else:
-        results = client.map(inputs(6), concurrency=1)
-        found = [next(results)]
-        client.close()
-        found += results
-
-    assert len(found) == 6
-    assert found[0].error is None
-    assert isinstance(found[-1].error, ConfigurationError)
-    gc.collect()  # a connection that was being opened when the client was closed: only the collector closes it
 
 
 def test_errors_keep_no_request_alive(kind: Kind, sandbox: Sandbox, client: Any) -> None:

@@ -8,13 +8,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import aclosing, suppress
+from functools import partial
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Kind
-from runcomfy import AsyncClient, ConfigurationError, MapUpdate, NotFoundError
+from runcomfy import AsyncClient, ConfigurationError, Ledger, MapUpdate, NotFoundError, SubmissionOutcomeUnknown
 from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
 from runcomfy.sandbox import Fault, Sandbox
 
@@ -254,6 +256,191 @@ def test_a_task_that_is_cancelled_twice_does_not_wait_for_the_answers(stuck: San
     assert asyncio.run(main()).__notes__[0].count("interrupted before an answer came") == 3
 
 
+async def leave_and_go_on(client: AsyncClient, sandbox: Sandbox, ending: asyncio.Event, *, close: bool) -> None:
+    async with aclosing(client.map([REQUEST] * 3 + [TOO_LONG])) as results:
+        async for _ in results:
+            await until(lambda: submits(sandbox) == 3)
+            ending.set()
+            if close:
+                await client.close()
+            break
+    await client.submit(REQUEST)
+
+
+async def fail_and_go_on(client: AsyncClient, sandbox: Sandbox, ending: asyncio.Event) -> None:
+    def fail(update: MapUpdate) -> None:
+        while submits(sandbox) < 4:
+            pass
+        ending.set()
+        raise LookupError
+
+    with suppress(LookupError):
+        async for _ in client.map([REQUEST] * 4, on_update=fail):
+            pass
+    await client.submit(REQUEST)
+
+
+@pytest.mark.parametrize(
+    ("program", "context"),
+    [
+        (partial(leave_and_go_on, close=False), GeneratorExit),
+        (partial(leave_and_go_on, close=True), type(None)),
+        (fail_and_go_on, LookupError),
+    ],
+)
+def test_a_cancellation_while_a_map_that_is_left_waits_for_its_submits_is_raised(
+    stuck: Sandbox, program: Any, context: Any
+) -> None:
+    """Else the program goes on, and pays for more."""
+    first = [Fault("submit")] if program is fail_and_go_on else []
+    stuck.faults.extend([*first, *[Fault("submit", delay=3600)] * 3])
+
+    async def main() -> asyncio.CancelledError:
+        async with AsyncClient(stuck.token, stuck.base_url, max_request_bytes=1000) as client:
+            ending = asyncio.Event()
+            task = asyncio.create_task(program(client, stuck, ending))
+            await ending.wait()
+            for _ in range(9):  # until it waits
+                await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError) as caught:
+                await task
+            assert task.cancelled()
+            return caught.value
+
+    error = asyncio.run(main())
+
+    assert error.__notes__[0].count("interrupted before an answer came") == 3
+    assert isinstance(error.__context__, context)
+    assert submits(stuck) == 3 + len(first)
+
+
+def test_closing_the_client_ends_its_maps(kind: Kind, stuck: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+    stuck.faults.extend([Fault("submit", delay=0.5)] * 3)
+    client = short(kind, stuck, cancel_on_interrupt=True)
+    results = client.map([REQUEST] * 3 + [TOO_LONG])
+    assert take(kind, results).error is not None
+    kind.settle(until(lambda: submits(stuck) == 3))
+
+    kind.settle(client.close())
+
+    (text,) = warnings(caplog)
+    assert len(stuck.accepted) == 3
+    assert all(job.id in text for job in stuck.accepted)
+    assert {job.state for job in stuck.accepted} == {"in_queue"}
+    with pytest.raises(ConfigurationError, match="this client is closed; make a new one") as caught:
+        take(kind, results)
+    assert caught.value.__notes__ == [text]
+    assert set(caught.value.request_ids) == {job.id for job in stuck.accepted}  # type: ignore[attr-defined]
+    assert kind.collect(results) == []
+    kind.settle(client.close())
+    assert len(warnings(caplog)) == 1
+
+
+def take(kind: Kind, results: Any) -> Any:
+    return kind.settle(anext(results)) if kind.is_async else next(results)
+
+
+def test_a_map_of_a_closed_client_sends_nothing(kind: Kind, sandbox: Sandbox, client: Any) -> None:
+    results = client.map([REQUEST])
+    kind.settle(client.close())
+
+    with pytest.raises(ConfigurationError, match="this client is closed; make a new one"):
+        kind.collect(results)
+    assert sandbox.requests == []
+
+
+def test_a_loop_that_waits_for_a_result_ends_when_the_client_is_closed(kind: Kind, stuck: Sandbox) -> None:
+    client = kind.client(stuck)
+    results = client.map([REQUEST] * 3)
+
+    def close_when_polled() -> None:
+        while sum(request.path.endswith("/status") for request in stuck.requests) < 3:
+            pass
+        client.close()
+
+    async def loop() -> None:
+        waiting = asyncio.create_task(anext(results))
+        await until(lambda: sum(request.path.endswith("/status") for request in stuck.requests) >= 3)
+        await client.close()
+        await waiting
+
+    closer = threading.Thread(target=close_when_polled)
+    if not kind.is_async:
+        closer.start()
+    with pytest.raises(ConfigurationError, match="this client is closed; make a new one") as caught:
+        kind.settle(loop()) if kind.is_async else next(results)
+    if not kind.is_async:
+        closer.join()
+
+    assert all(job.id in caught.value.__notes__[0] for job in stuck.accepted)
+
+
+def test_a_client_may_be_closed_by_the_function_that_its_map_calls(stuck: Sandbox) -> None:
+    kind = Kind("sync")
+    client = kind.client(stuck)
+    with pytest.raises(ConfigurationError, match="this client is closed; make a new one"):
+        list(client.map(repeat(REQUEST), concurrency=3, on_update=lambda _: client.close()))
+    kind.close()
+
+
+def test_submits_on_their_way_when_the_client_is_closed_are_in_the_ledger(
+    kind: Kind, stuck: Sandbox, tmp_path: Path
+) -> None:
+    stuck.faults.extend([Fault("submit", delay=3600)] * 3)
+    client = kind.client(stuck, ledger=tmp_path / "jobs.sqlite3")
+    errors: list[BaseException] = []
+
+    def submit() -> None:
+        try:
+            client.submit(REQUEST)
+        except SubmissionOutcomeUnknown as error:
+            errors.append(error)
+
+    async def submit_and_close() -> None:
+        tasks = [asyncio.create_task(client.submit(REQUEST)) for _ in range(3)]
+        await until(lambda: submits(stuck) == 3)
+        await client.close()
+        errors.extend(await asyncio.gather(*tasks, return_exceptions=True))
+
+    if kind.is_async:
+        kind.settle(submit_and_close())
+    else:
+        threads = [threading.Thread(target=submit) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        while submits(stuck) < 3:
+            pass
+        client.close()
+        for thread in threads:
+            thread.join()
+
+    assert [type(error) for error in errors] == [SubmissionOutcomeUnknown] * 3
+    with Ledger(tmp_path / "jobs.sqlite3") as ledger:
+        assert [entry.state for entry in ledger.entries()] == ["unknown"] * 3
+
+
+def test_a_map_of_an_event_loop_that_is_closed_is_told_when_its_client_is_closed(
+    stuck: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = AsyncClient(stuck.token, stuck.base_url, max_request_bytes=1000)
+    results = client.map([REQUEST] * 3 + [TOO_LONG])
+
+    async def take_one() -> Any:
+        first = await anext(results)
+        await until(lambda: sum(request.path.endswith("/status") for request in stuck.requests) >= 3)
+        return first
+
+    loop = asyncio.new_event_loop()
+    assert loop.run_until_complete(take_one()).error is not None
+    loop.close()
+    asyncio.run(client.close())
+
+    (text,) = warnings(caplog)
+    assert len(stuck.accepted) == 3
+    assert all(job.id in text for job in stuck.accepted)
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # its client is never closed
 def test_a_loop_that_is_left_at_the_end_of_the_program_tells_its_jobs(
     stuck: Sandbox, caplog: pytest.LogCaptureFixture
@@ -393,6 +580,31 @@ with Client(poll_interval=0.0) as client:
 def test_the_threads_that_there_are_do_it_all(sandbox: Sandbox, run_program: Any, limit: int, outcome: str) -> None:
     assert run_program(FEW_THREADS.replace("{limit}", str(limit)), sandbox).strip() == outcome
     assert len(sandbox.accepted) == (8 if limit else 0)
+
+
+INTERRUPTED_START = """
+import threading
+from runcomfy import Client
+from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
+start = threading.Thread.start
+def start_and_interrupt(thread):
+    start(thread)
+    if thread.name == "runcomfy-map-2":
+        raise KeyboardInterrupt
+threading.Thread.start = start_and_interrupt
+with Client(poll_interval=0.0) as client:
+    try:
+        list(client.map([edit.Input(prompt="p", image_url="u")] * 8))
+    except KeyboardInterrupt:
+        workers = [thread for thread in threading.enumerate() if thread.name.startswith("runcomfy-map")]
+        for worker in workers:
+            worker.join(30)
+        print([worker.name for worker in workers if worker.is_alive()])
+"""
+
+
+def test_a_worker_whose_start_was_interrupted_ends_too(sandbox: Sandbox, run_program: Any) -> None:
+    assert run_program(INTERRUPTED_START, sandbox).strip().splitlines()[-1] == "[]"
 
 
 @pytest.fixture(autouse=True)

@@ -3,34 +3,31 @@
 
 import atexit
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from contextvars import copy_context
 from functools import partial
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import RLock, Thread
 from typing import TYPE_CHECKING, Any
 
-from ._background import Stop, in_parallel
-from ._client_base import JobBase, submission
+from ._background import Stop, Stopped, in_parallel
+from ._client_base import CLOSED, JobBase, submission
 from ._drive import drive
 from ._errors import ConfigurationError
 from ._http_types import Request, Response
 from ._inputs import Input, OutT
-from ._map_base import Item, MapBase, Options
+from ._map_base import FOREIGN, Item, MapBase, Options, Patience, failure_of
 from ._map_result import MapResult
 from ._pace import Deadline
 from ._requests import CANCELLING
-from ._submit import GRACE
+from ._submit import GRACE, Attempt
 
 if TYPE_CHECKING:
     from ._client import Client
 
 _LOOK = 0.2
 """Seconds that a wait lasts at most before it begins anew: some systems deliver Ctrl-C only between waits."""
-_TAKEN = 2
-"""How many inputs are taken before a result is given, if there is one: slow inputs keep no results back for long, and
-still there are more and more that a slow reader of results finds done."""
 _CANCELLERS = 32
 """How many jobs are cancelled at a time."""
 
@@ -50,6 +47,8 @@ class Map(MapBase[OutT]):
         self._todo: SimpleQueue[Item[OutT] | None] = SimpleQueue()
         self._finished: SimpleQueue[Item[OutT] | None] = SimpleQueue()
         self._workers: list[Thread] = []
+        self._leaving = RLock()
+        self._is_left = False
 
     def check_stopped(self) -> None:
         self._stop.check()
@@ -70,9 +69,11 @@ class Map(MapBase[OutT]):
         self._process = os.getpid()  # which may be a fork of the one that asked for the map
         atexit.register(self._at_exit)
         try:
+            self._enter()
             with self._shown(inputs):
+                are_at_hand = isinstance(inputs, Sequence)
                 del inputs
-                yield from self._each(source)
+                yield from self._each(source, are_at_hand)
             self._dismiss()
             for worker in self._workers:
                 worker.join()
@@ -84,35 +85,36 @@ class Map(MapBase[OutT]):
             raise
         finally:
             atexit.unregister(self._at_exit)
+            self._client._maps.discard(self)
             self._occurrences.close()
 
-    def _each(self, source: Iterator[Input[OutT]]) -> Generator[MapResult[OutT], None, None]:
-        count = taken = 0  # inputs so far, and those since the last result
-        has_more, failure = True, None
+    def _each(self, source: Iterator[Input[OutT]], are_at_hand: bool) -> Generator[MapResult[OutT], None, None]:
+        count, has_more = 0, True
+        failure: Exception | None = None
         while has_more or self.open:
             room = has_more and len(self.open) < 2 * self._options.concurrency
-            if room:
+            # The next input may be long in coming, so that what is finished goes first; unless all inputs are there.
+            finished = None if room and are_at_hand else self._next(wait=not room)
+            if finished is not None and self.open.pop(finished.index, None) is finished:
+                result = finished.result
+                assert result is not None
+                del finished
+                yield result
+                if os.getpid() != self._process:
+                    raise ConfigurationError("this map belongs to the process that began it; begin one in each process")
+            elif room:
                 try:
                     item = Item(count, next(source))
                 except StopIteration:
                     has_more = False
+                except FOREIGN as error:
+                    has_more, failure = False, failure_of("the inputs", error)
                 except Exception as error:
                     has_more, failure = False, error
                 else:
                     self._begin(item)
-                    count, taken = count + 1, taken + 1
-                if has_more and taken < _TAKEN:
-                    continue
-            finished = self._next(wait=not room)
-            if finished is None:
-                continue
-            result = finished.result
-            assert result is not None
-            del self.open[result.index], finished
-            yield result
-            taken = 0
-            if os.getpid() != self._process:
-                raise ConfigurationError("this map belongs to the process that began it; begin one in each process")
+                    count += 1
+            self._check()
         if failure is not None:
             raise failure
 
@@ -122,20 +124,19 @@ class Map(MapBase[OutT]):
             worker = Thread(
                 target=copy_context().run, args=[self._work], name=f"runcomfy-map-{len(self._workers) + 1}", daemon=True
             )
+            self._workers.append(worker)
             try:
                 worker.start()
             except RuntimeError:  # there may be no more threads: then those that there are do it all
+                self._workers.remove(worker)
                 if not self._workers:
                     raise
-            else:
-                self._workers.append(worker)
         self._todo.put(item)
 
     def _next(self, *, wait: bool) -> Item[OutT] | None:
         """The next item whose result is to be given; None where that is still to come, and is not to be waited for."""
         while True:
-            if self.fatal is not None:
-                raise self.fatal
+            self._check()
             if self._options.ordered:
                 first = next(iter(self.open.values()), None)
                 if first is None or first.result is not None:
@@ -152,12 +153,14 @@ class Map(MapBase[OutT]):
                 return item
 
     def _work(self) -> None:
-        while (item := self._todo.get()) is not None:
-            with self._working(item):
+        with suppress(Stopped):
+            while (item := self._todo.get()) is not None:
                 self._stop.check()
-                self._do(item)
-            self._finished.put(item)
-            del item
+                with self._working(item):
+                    self._do(item)
+                self._finished.put(item)
+                del item
+        self._dismiss()  # the next one, too
 
     def _do(self, item: Item[OutT]) -> None:
         submitted = submission(item.input, None)
@@ -169,29 +172,50 @@ class Map(MapBase[OutT]):
         return self._client._connected().send(request)
 
     def _dismiss(self) -> None:
-        for _ in self._workers:
-            self._todo.put(None)
+        self._todo.put(None)
 
     def _at_exit(self) -> None:
         self._leave(None)
 
-    def _leave(self, error: BaseException | None) -> None:
-        """End the map early: send nothing more, and tell which jobs go on."""
+    def _leave(self, error: BaseException | None, grace: Deadline | None = None) -> None:
+        """End the map early: send nothing more, and tell which jobs go on.
+
+        What interrupts that is raised, unless the map was ended by an interruption already.
+        """
         if os.getpid() != self._process:  # a forked child: all this is its parent's
             return
+        patience = Patience(error, grace or Deadline(GRACE))
+        with self._leaving:  # the client may be closed meanwhile, in any thread
+            if not self._is_left:
+                self._settle_all(error, patience)
+                self._is_left = True
+        error = patience.interruption or error
+        if error is not None:
+            self._note(error)
+        if patience.interruption is not None:
+            raise patience.interruption
+
+    def _settle_all(self, error: BaseException | None, patience: Patience) -> None:
         self._stop.set()
         self._dismiss()
-        lost = on_their_way = self._withdrawn()
-        grace = Deadline(GRACE)
-        with suppress(BaseException):  # interrupted again: do not wait any longer
-            while (lost := self._unanswered(on_their_way)) and (remaining := grace.remaining()) > 0:
-                with suppress(Empty):
-                    self._finished.get(timeout=min(_LOOK, remaining))
+        on_their_way = self._withdrawn()
         cancelled: list[str] = []
-        if self._cancels(error):
-            with suppress(BaseException):  # interrupted again, too
-                self._cancel_all(cancelled.append)
-        self._leave_word(error, lost, cancelled)
+        try:
+            while self._unanswered(on_their_way) and patience.remaining() > 0:
+                try:
+                    self._await_answers(on_their_way, patience)
+                except BaseException as interruption:
+                    patience.end_soon(interruption)
+            if self._cancels(error):
+                with suppress(BaseException):  # interrupted again
+                    self._cancel_all(cancelled.append)
+        finally:
+            self._leave_word(self._unanswered(on_their_way), cancelled)
+
+    def _await_answers(self, on_their_way: list[tuple[Item[OutT], Attempt]], patience: Patience) -> None:
+        while self._unanswered(on_their_way) and (remaining := patience.remaining()) > 0:
+            with suppress(Empty):
+                self._finished.get(timeout=min(_LOOK, remaining))
 
     def _cancel_all(self, tell: Callable[[str], object]) -> None:
         deadline = Deadline(CANCELLING)
@@ -202,3 +226,14 @@ class Map(MapBase[OutT]):
                 tell(request_id)
 
         in_parallel([partial(cancel, item) for item in self._unfinished()], _CANCELLERS)
+
+
+def leave_all(maps: set[Map[Any]]) -> None:
+    """End the maps of a client that is being closed: their last submits need its connections."""
+    ending = [one for one in maps.copy() if one._process == os.getpid()]
+    for one in ending:
+        one.fail(ConfigurationError(CLOSED))
+    grace = Deadline(GRACE)
+    with ExitStack() as stack:  # each, whatever interrupts the others
+        for one in ending:
+            stack.callback(one._leave, None, grace)

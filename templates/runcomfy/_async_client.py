@@ -7,9 +7,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from ._account import balance
-from ._async_map import AsyncMap, until_left
+from ._async_map import AsyncMap, leave_all
 from ._book import Spending
-from ._client_base import ClientBase, JobBase, Submission, submission
+from ._client_base import CLOSED, ClientBase, JobBase, Submission, submission
 from ._costs import cost, price
 from ._drive import AsyncShielded, drive_async, undisturbed
 from ._errors import ConfigurationError, RunComfyError
@@ -40,8 +40,6 @@ class AsyncClient(ClientBase):
     One client serves any number of tasks of one event loop; of their requests, 128 are on their way at once and the
     others wait for their turn. Close it, or use it in an ``async with`` block.
     """
-
-    _closed = False
 
     @overload
     async def submit(self, request: Input[OutT], /) -> "AsyncJob[OutT]": ...
@@ -104,9 +102,11 @@ class AsyncClient(ClientBase):
     ) -> AsyncGenerator[MapResult[OutT], None]:
         """Run any number of inputs, some at a time, and yield what became of each. As `Client.map`.
 
-        The inputs may come from an async iterator, too; they are taken in a task of their own. An interruption is the
-        cancellation of the task while it waits for a result. ``contextlib.aclosing(client.map(…))`` makes sure that the
-        map has ended when a loop is left early; so does closing the client.
+        The inputs may come from an async iterator, too; they are taken in a task of their own, so that an input that is
+        long in coming holds no result back. Those of a plain iterable are taken in the event loop, which does nothing
+        else meanwhile: one that waits, for a file, a database or another computer, should be an async iterator. An
+        interruption is the cancellation of the task while it waits for a result. ``contextlib.aclosing(client.map(…))``
+        makes sure that the map has ended when a loop is left early; so does closing the client.
         """
         options = Options(run, budget_usd, concurrency, ordered, timeout, on_update, progress)
         return AsyncMap[OutT](self, AsyncJob, options).results(inputs)
@@ -141,15 +141,18 @@ class AsyncClient(ClientBase):
         return self._book.spending() if self._ledger is None else await asyncio.to_thread(self._book.spending)
 
     async def close(self) -> None:
-        """Close the connections. May be called more than once; after it the client cannot be used."""
-        await until_left(self._maps)
-        self._closed = True
-        while self._connections:
-            loop, http = self._connections.popitem()
-            if not loop.is_closed():  # else they went with it
-                await http.close()
-        if self._ledger is not None:
-            await asyncio.to_thread(self._close_ledger)
+        """Close the connections. As `Client.close`."""
+        self._closing = True
+        try:
+            await leave_all(self._maps)
+        finally:
+            self._closed = True
+            while self._connections:
+                loop, http = self._connections.popitem()
+                if not loop.is_closed():  # else they went with it
+                    await http.close()
+            if self._ledger is not None:
+                await asyncio.to_thread(self._close_ledger)
 
     async def __aenter__(self) -> Self:
         return self
@@ -179,7 +182,7 @@ class AsyncClient(ClientBase):
     def _connected(self) -> "AsyncHttp":
         """The connections, which belong to the event loop that they were opened in."""
         if self._closed:
-            raise ConfigurationError("this client is closed; make a new one")
+            raise ConfigurationError(CLOSED)
         from ._http import AsyncHttp  # only what talks to the network pays for loading httpx
 
         loop = asyncio.get_running_loop()

@@ -3,16 +3,16 @@
 import asyncio
 import atexit
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Collection, Iterable, Iterator
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from ._background import Stopped
-from ._client_base import JobBase, submission
+from ._client_base import CLOSED, JobBase, submission
 from ._drive import drive_async, own_task, undisturbed
 from ._errors import ConfigurationError
 from ._http_types import Request, Response
 from ._inputs import Input, OutT
-from ._map_base import Item, MapBase, Options
+from ._map_base import FOREIGN, Item, MapBase, Options, Patience, failure_of
 from ._map_result import MapResult
 from ._pace import Deadline
 from ._requests import CANCELLING
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _CLOSING = 1.0
 """Seconds that the last reads may take to be answered, and then their connections to be closed."""
+_END: Any = object()
 
 
 class AsyncMap(MapBase[OutT]):
@@ -41,8 +42,7 @@ class AsyncMap(MapBase[OutT]):
         self._has_more = True
         self._failure: Exception | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.leaving: asyncio.Event | None = None
-        """Once the map ends early; set when its last submits are settled."""
+        self._leaving: asyncio.Event | None = None  # once the map ends early; set when its last submits are settled
 
     def check_stopped(self) -> None:
         if self._stopped:
@@ -64,10 +64,10 @@ class AsyncMap(MapBase[OutT]):
         self, inputs: object, source: Iterator[Input[OutT]] | AsyncIterator[Input[OutT]]
     ) -> AsyncGenerator[MapResult[OutT], None]:
         self._loop = asyncio.get_running_loop()
-        self._client._maps.add(self)
         atexit.register(self._abandon)
         is_out = False  # whether the caller has a result, and this waits for nothing
         try:
+            self._enter()
             with self._shown(inputs):
                 del inputs
                 self._start(self._feed(source), None)
@@ -99,8 +99,7 @@ class AsyncMap(MapBase[OutT]):
     async def _next(self) -> Item[OutT] | None:
         """The next item whose result is to be given; None after the last one."""
         while True:
-            if self.fatal is not None:
-                raise self.fatal
+            self._check()
             if not self._has_more and not self.open:
                 return None
             if self._options.ordered and self.open:
@@ -123,17 +122,20 @@ class AsyncMap(MapBase[OutT]):
             while True:
                 await self._room.acquire()
                 await self._turns.acquire()
-                item = Item(count, await anext(source) if isinstance(source, AsyncIterator) else next(source))
+                taken = await anext(source, _END) if isinstance(source, AsyncIterator) else next(source, _END)
+                if taken is _END:
+                    break
+                item = Item(count, taken)
                 self.open[item.index] = item
                 self._start(self._work(item), item)
                 count += 1
-        except (StopIteration, StopAsyncIteration):
-            pass
+                await asyncio.sleep(0)  # inputs that come slowly do not stop all else one after the other
+        except FOREIGN as error:  # nobody cancels this task but the map itself, once it has stopped
+            self._failure = None if self._stopped else failure_of("the inputs", error)
         except Exception as error:
             self._failure = error
         except BaseException as error:
-            if not self._stopped:
-                self.fail(error)
+            self.fail(error)
         self._has_more = False
         self._finished.put_nowait(None)
 
@@ -166,40 +168,66 @@ class AsyncMap(MapBase[OutT]):
         self.check_stopped()
         await asyncio.sleep(seconds)
 
+    def _close(self) -> None:
+        """Stop, since the client is being closed."""
+        with suppress(RuntimeError):  # its loop is closed
+            self.fail(ConfigurationError(CLOSED))
+        if self._loop is not asyncio.get_running_loop():
+            self._abandon()
+
     def _abandon(self) -> None:
         """End the map early without waiting for anything."""
         self._stopped = True
-        self._leave_word(None, self._withdrawn(), [])
+        self._leave_word(self._withdrawn(), [])
         with suppress(RuntimeError):  # the loop is closed
             self._cancel_tasks(self._tasks)
 
-    async def _leave(self, error: BaseException | None) -> None:
-        """End the map early: send nothing more, and tell which jobs go on."""
-        self._stopped, self.leaving = True, asyncio.Event()
-        lost = on_their_way = self._withdrawn()
+    async def _leave(self, error: BaseException | None, grace: Deadline | None = None) -> None:
+        """End the map early: send nothing more, and tell which jobs go on. As `Map._leave`."""
+        patience = Patience(error, grace or Deadline(GRACE))
+        if self._leaving is not None:  # as where the client was closed meanwhile
+            await self._leaving.wait()
+        else:
+            self._stopped, self._leaving = True, asyncio.Event()
+            try:
+                await self._settle_all(error, patience)
+            finally:
+                self._leaving.set()
+        error = patience.interruption or error
+        if error is not None:
+            self._note(error)
+        if patience.interruption is not None:
+            raise patience.interruption
+
+    async def _settle_all(self, error: BaseException | None, patience: Patience) -> None:
+        on_their_way = self._withdrawn()
         sent: list[Item[OutT] | None] = [item for item, _ in on_their_way]
         submits = {task for task, item in self._tasks.items() if item in sent}
         self._cancel_tasks(self._tasks.keys() - self._exchanges - submits)
         cancelled: list[str] = []
         try:
-            await self._wait_for(submits, GRACE)
-            lost = self._unanswered(on_their_way)
+            await self._wait_for(submits, patience)
             if self._cancels(error):
-                with undisturbed(), suppress(asyncio.CancelledError):
+                with undisturbed(), suppress(asyncio.CancelledError):  # interrupted again
                     await self._cancel_all(cancelled)
         finally:
-            self._leave_word(error, lost, cancelled)
-        await self._wait_for(self._tasks, _CLOSING)  # a cancelled exchange costs its connection, and others theirs
+            self._leave_word(self._unanswered(on_their_way), cancelled)
+        patience.begin_anew(_CLOSING)
+        await self._wait_for(self._tasks, patience)  # a cancelled exchange costs its connection, and others theirs
         self._cancel_tasks(self._tasks)
-        await self._wait_for(self._tasks, _CLOSING)
-        self.leaving.set()
+        patience.begin_anew(_CLOSING)
+        await self._wait_for(self._tasks, patience)
 
     @staticmethod
-    async def _wait_for(tasks: Collection["asyncio.Task[None]"], seconds: float) -> None:
-        """Wait for tasks, unless this is cancelled again."""
-        if tasks:
-            with undisturbed(), suppress(asyncio.CancelledError):
-                await asyncio.wait(set(tasks), timeout=seconds)
+    async def _wait_for(tasks: Collection["asyncio.Task[None]"], patience: Patience) -> None:
+        """Wait for tasks, as long as there is patience."""
+        waiting = set(tasks)
+        while waiting and (remaining := patience.remaining()) > 0:
+            try:
+                with undisturbed():
+                    _, waiting = await asyncio.wait(waiting, timeout=remaining)
+            except asyncio.CancelledError as interruption:
+                patience.end_soon(interruption)
 
     async def _cancel_all(self, cancelled: list[str]) -> None:
         deadline = Deadline(CANCELLING)
@@ -217,12 +245,13 @@ class AsyncMap(MapBase[OutT]):
             task.cancel()
 
 
-async def until_left(maps: set[AsyncMap[Any]]) -> None:
-    """Wait for the maps that are ending early: their last submits need the connections."""
-    loop = asyncio.get_running_loop()
-    if any(one._loop is loop for one in maps):
-        for _ in range(2):  # the end of a map that a loop dropped begins in the second round from here
-            await asyncio.sleep(0)
-    for one in list(maps):
-        if one._loop is loop and one.leaving is not None:
-            await one.leaving.wait()
+async def leave_all(maps: set[AsyncMap[Any]]) -> None:
+    """End the maps of a client that is being closed: their last submits need its connections."""
+    ending = maps.copy()
+    for one in ending:
+        one._close()
+    grace = Deadline(GRACE)
+    async with AsyncExitStack() as stack:  # each, whatever interrupts the others
+        for one in ending:
+            if one._loop is asyncio.get_running_loop():
+                stack.push_async_callback(one._leave, None, grace)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from ._account import balance
 from ._book import Spending
-from ._client_base import ClientBase, JobBase, Submission, submission
+from ._client_base import CLOSED, ClientBase, JobBase, Submission, submission
 from ._costs import cost, price
 from ._drive import Shielded, drive
 from ._errors import ConfigurationError, RunComfyError
 from ._http_types import Flow
 from ._inputs import Input, OutT
 from ._ledger_entry import LedgerEntry, sent_of
-from ._map import Map
+from ._map import Map, leave_all
 from ._map_base import Options
 from ._map_result import MapResult, MapUpdate
 from ._models import Models
@@ -39,8 +39,6 @@ class Client(ClientBase):
 
     One client may be used by many threads. Close it, or use it in a ``with`` block, to close its connections.
     """
-
-    _closed = False
 
     @overload
     def submit(self, request: Input[OutT], /) -> "Job[OutT]": ...
@@ -133,7 +131,9 @@ class Client(ClientBase):
 
         Args:
             inputs: What to run, such as a list or a generator of ``edit.Input(…)``, of one model or of several. They
-                are taken as they are needed, in the thread that takes the results.
+                are taken as they are needed, in the thread that takes the results. While the next input is waited for,
+                no result is given, so that one that is long in coming holds results back (`AsyncClient.map` has no
+                such wait), and one that waits for a result of the same map waits for ever.
             run: The name of the run, by which the client's ledger knows it when it is begun again with the same inputs,
                 in this process or another one: what has a job already is not submitted again, but gives the result of
                 that job, or waits for it. Equal inputs are told apart by how many came before. Submitted again are
@@ -156,7 +156,8 @@ class Client(ClientBase):
             The results, each with its output or its error. Whatever ends the loop early ends the map: nothing more is
             sent, the jobs that were submitted go on, and the log lists their ids. So do a note and the ``request_ids``
             of an exception that came while a result was waited for; where it was Ctrl-C, and the client was told
-            `cancel_on_interrupt`, the jobs are cancelled instead.
+            `cancel_on_interrupt`, the jobs are cancelled instead. Closing the client ends the map as well; it then
+            raises a `ConfigurationError`, once, where it is used again.
 
         Raises:
             TypeError: `inputs` cannot be iterated over, or `on_update` is no plain function; in the loop, once all
@@ -228,12 +229,20 @@ class Client(ClientBase):
         return self._book.spending()
 
     def close(self) -> None:
-        """Close the connections. May be called more than once; after it the client cannot be used."""
-        self._closed = True
-        http = self._connections.pop(os.getpid(), None)
-        if http is not None:
-            http.close()
-        self._close_ledger()
+        """Close the connections. May be called more than once; after it the client cannot be used.
+
+        Maps that have begun end first, as if their loops were left: submits on their way get some seconds for their
+        answers.
+        """
+        self._closing = True
+        try:
+            leave_all(self._maps)
+        finally:
+            self._closed = True
+            http = self._connections.pop(os.getpid(), None)
+            if http is not None:
+                http.close()
+            self._close_ledger()
 
     def __enter__(self) -> Self:
         return self
@@ -270,7 +279,7 @@ class Client(ClientBase):
         if http is None and not self._closed:
             http = self._connections.setdefault(os.getpid(), Http(self._settings))
         if http is None or self._closed:
-            raise ConfigurationError("this client is closed; make a new one")
+            raise ConfigurationError(CLOSED)
         return http
 
 

@@ -23,6 +23,8 @@ from ._source import Sent, Source
 from ._submit import Attempt
 from ._wait import Wait
 
+CLOSED = "this client is closed; make a new one"
+
 
 class Submission(NamedTuple):
     """One validated submit."""
@@ -51,6 +53,10 @@ def submission(request: object, arguments: Mapping[str, Any] | None) -> Submissi
 
 class ClientBase:
     """The settings of a client."""
+
+    _closing = False
+    """Whether no map can begin any more."""
+    _closed = False
 
     def __init__(
         self,
@@ -128,7 +134,7 @@ class ClientBase:
         self._book: Book = MemoryBook() if self._ledger is None else self._ledger._book(self._settings.base_url)
         self._durations = Durations()
         self._connections: dict[Any, Any] = {}  # by process, or by event loop
-        self._maps: set[Any] = set()  # those of an async client that have begun and not ended
+        self._maps: set[Any] = set()  # those that have begun and not ended
 
     def _wait_seconds(self, timeout: float | None, on_update: object, progress: object) -> float:
         """How long to wait; what cannot be waited with is refused, for which a call asks before anything is paid."""

@@ -1,6 +1,7 @@
 """What the maps of both clients share: what one item does, as a flow, and what is told of jobs left behind."""
 
 import logging
+from asyncio import CancelledError
 from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -11,7 +12,7 @@ from typing import Any, Generic, NamedTuple
 from ._background import Stopped
 from ._body import Body
 from ._book import Entry
-from ._client_base import ClientBase, JobBase, Submission
+from ._client_base import CLOSED, ClientBase, JobBase, Submission
 from ._errors import (
     ConfigurationError,
     JobCancelledError,
@@ -40,6 +41,8 @@ from ._throttle import Throttle, Turn
 
 OnUpdate = Callable[[MapUpdate], object]
 
+_HURRY = 1.0
+"""Seconds that the last submits are waited for once an interruption has come."""
 _LOOK = 0.25
 """Seconds between two looks at a submit that another process has in hand."""
 
@@ -82,6 +85,35 @@ class Item(Generic[OutT]):
         return self.result.error if self.result is not None else None
 
 
+class Patience:
+    """How long the end of a map waits for what is on its way. An interruption makes it short, the next one ends it.
+
+    Args:
+        error: What ended the map.
+        deadline: How long to wait at most.
+    """
+
+    def __init__(self, error: BaseException | None, deadline: Deadline) -> None:
+        self._interrupted = _is_interruption(error)
+        self._deadline = deadline
+        self.interruption: BaseException | None = None
+        """The first one, where it came meanwhile: it is to be raised in place of what ended the map."""
+
+    def remaining(self) -> float:
+        """Seconds until the end; zero or less after it."""
+        return self._deadline.remaining()
+
+    def begin_anew(self, seconds: float) -> None:
+        """Wait for something else."""
+        self._deadline = Deadline(seconds)
+
+    def end_soon(self, interruption: BaseException) -> None:
+        """An interruption came meanwhile."""
+        self._deadline = self._deadline.within(0.0 if self._interrupted else _HURRY)
+        if not self._interrupted:
+            self._interrupted, self.interruption = True, interruption
+
+
 class MapBase(Generic[OutT]):
     """One map. `open` has its items from when they are taken from the inputs until their results are taken.
 
@@ -115,6 +147,19 @@ class MapBase(Generic[OutT]):
         self.open: dict[int, Item[OutT]] = {}
         self.fatal: BaseException | None = None
         """What ends the map at once."""
+        self._word = ""
+        self._left: list[str | None] = []
+
+    def _check(self) -> None:
+        """Raise what has ended the map."""
+        if self.fatal is not None:
+            raise self.fatal
+
+    def _enter(self) -> None:
+        """Let the client know of the map, which begins."""
+        self._client._maps.add(self)
+        if self._client._closing:  # whoever closes it looks in the opposite order
+            raise ConfigurationError(CLOSED)
 
     @staticmethod
     def _require_many(inputs: object) -> None:
@@ -268,6 +313,9 @@ class MapBase(Generic[OutT]):
             self.check_stopped()
             try:
                 self._options.on_update(MapUpdate(item.index, item.request_id, item.model_id, status))
+            except FOREIGN as error:
+                self.fail(failure_of("on_update", error))
+                raise Stopped from None
             except BaseException as error:
                 self.fail(error)
                 raise Stopped from None
@@ -283,11 +331,11 @@ class MapBase(Generic[OutT]):
 
     def _cancels(self, error: BaseException | None) -> bool:
         """Whether what ended the map is to cancel its jobs: an interruption, where that is wished."""
-        return error is not None and not isinstance(error, Exception) and self._settings.cancel_on_interrupt
+        return _is_interruption(error) and self._settings.cancel_on_interrupt
 
     def _unfinished(self) -> list[Item[OutT]]:
         """The items whose jobs are known, and went on when last seen."""
-        return [item for item in self.open.values() if item.request_id is not None and item.result is None]
+        return [item for item in list(self.open.values()) if item.request_id is not None and item.result is None]
 
     def _cancel(self, item: Item[OutT], deadline: Deadline) -> Flow[str | None]:
         """Cancel the job of an item; gives its id, or None where it may go on."""
@@ -299,16 +347,15 @@ class MapBase(Generic[OutT]):
         except RunComfyError:
             return None
 
-    def _leave_word(
-        self, error: BaseException | None, lost: list[tuple[Item[OutT], Attempt]], cancelled: Collection[str]
-    ) -> None:
-        """Tell the log, and what ended the map, which jobs it leaves behind; those that nobody has seen end as well."""
+    def _leave_word(self, lost: list[tuple[Item[OutT], Attempt]], cancelled: Collection[str]) -> None:
+        """Tell the log which jobs the map leaves behind; those that nobody has seen end as well."""
         over = (JobFailedError, JobCancelledError)
-        left = [item for item in self.open.values() if item.request_id and not isinstance(item.error, over)]
-        ids = [item.request_id for item in left if item.request_id not in cancelled]
-        unknown = [str(item.error) for item in self.open.values() if isinstance(item.error, SubmissionOutcomeUnknown)]
-        unknown += [str(attempt.given_up()) for _, attempt in lost]
+        items = list(self.open.values())
         self.open.clear()  # all is told once
+        left = [item for item in items if item.request_id and not isinstance(item.error, over)]
+        ids = [item.request_id for item in left if item.request_id not in cancelled]
+        unknown = [str(item.error) for item in items if isinstance(item.error, SubmissionOutcomeUnknown)]
+        unknown += [str(attempt.given_up()) for _, attempt in lost]
         told = []
         if cancelled:
             told.append(f"cancelled: {', '.join(cancelled)}")
@@ -318,11 +365,30 @@ class MapBase(Generic[OutT]):
             told.append(f"all of it is in the ledger; client.map(…, run={self.run!r}) goes on with it")
         if not told + unknown:
             return
-        text = "\n".join(["a map ended before the results of all its submits were taken", *told, *unknown])
-        logger.warning("%s", text)
-        if error is not None:
-            vars(error).setdefault("request_ids", ids)
-            error.add_note(text)
+        self._word = "\n".join(["a map ended before the results of all its submits were taken", *told, *unknown])
+        self._left = ids
+        logger.warning("%s", self._word)
+
+    def _note(self, error: BaseException) -> None:
+        """Tell what the map is ended with what the log was told."""
+        if self._word:
+            vars(error).setdefault("request_ids", self._left)
+            error.add_note(self._word)
+
+
+FOREIGN = (StopIteration, StopAsyncIteration, GeneratorExit, CancelledError)
+"""What a generator or an event loop would take for its own where it comes from the caller's code."""
+
+
+def failure_of(what: str, error: BaseException) -> RuntimeError:
+    """What to raise in place of an exception that would be taken for another one."""
+    failure = RuntimeError(f"{what} raised {type(error).__name__}")
+    failure.__cause__ = error
+    return failure
+
+
+def _is_interruption(error: BaseException | None) -> bool:
+    return error is not None and not isinstance(error, Exception)
 
 
 def _quiet() -> None:
