@@ -159,6 +159,10 @@ class Client(ClientBase):
             `cancel_on_interrupt`, the jobs are cancelled instead. Closing the client ends the map as well; it then
             raises a `ConfigurationError`, once, where it is used again.
 
+            The end of a map waits some seconds for the answers to its last submits. Python ignores a Ctrl-C that comes
+            meanwhile where a ``break`` drops the map; with ``contextlib.closing(client.map(…))`` around the loop, it is
+            raised.
+
         Raises:
             TypeError: `inputs` cannot be iterated over, or `on_update` is no plain function; in the loop, once all
                 submitted jobs have ended: one of the inputs is no `Input`.
