@@ -1,16 +1,35 @@
 """The token goes to the API and nowhere else: no text, log, traceback or pickle has it, and no other host."""
 
 import asyncio
+import html
+import json
 import logging
 import pickle
+import re
 import socket
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import pytest
 from conftest import Kind, RawServer, http_answer
-from runcomfy import AsyncClient, Client, NotFoundError, RunComfyError, _default
+from hypothesis import given
+from hypothesis import strategies as st
+from runcomfy import (
+    AsyncClient,
+    AuthenticationError,
+    Client,
+    NotFoundError,
+    RunComfyError,
+    SubmissionOutcomeUnknown,
+    _default,
+)
+from runcomfy._answers import read
+from runcomfy._blot import blotted_body
+from runcomfy._http_types import Response
+from runcomfy._settings import Token
 from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
 from runcomfy.sandbox import Fault, Sandbox
 
@@ -19,8 +38,14 @@ SECRET = "very-secret-0123456789"
 
 
 def everything_about(error: BaseException) -> str:
-    """What the most talkative of error reporters would print: each frame with all of its variables."""
+    """What the most talkative of error reporters would print: each frame but the tests' own with all its variables."""
     shown = traceback.TracebackException.from_exception(error, capture_locals=True)
+    links = [shown]
+    for link in links:
+        links += filter(None, (link.__cause__, link.__context__))
+        for frame in link.stack:
+            if frame.filename == __file__:
+                frame.locals = None
     return "".join(shown.format()) + repr(error) + repr(vars(error))
 
 
@@ -192,3 +217,113 @@ def test_no_redirect_is_followed(kind: Kind, sandbox: Sandbox, client: Any, stat
         with pytest.raises(RunComfyError, match=f"HTTP {status}"):
             kind.settle(calls.get(endpoint, job.result)())
         assert stranger.received == []
+
+
+LONG = "very/secret+token=0123.Zz"
+"""With the signs that senders escape."""
+
+ESCAPED: list[Callable[[str], str]] = [
+    str,
+    lambda text: text.replace("/", "\\/"),
+    lambda text: text.replace("+", "\\u002B").replace("/", "\\u002f"),
+    lambda text: "".join(f"\\u{ord(character):04x}" for character in text),
+    lambda text: "".join(f"\\u{ord(character):04X}" for character in text),
+    lambda text: quote(text, safe=""),
+    lambda text: quote(text, safe="").lower().replace("z", "Z", 1),
+    lambda text: "".join(f"%{ord(character):02X}" for character in text),
+    lambda text: quote(quote(text, safe=""), safe=""),
+    lambda text: quote(text, safe="").replace("%", "\\u0025"),
+    lambda text: json.dumps(text.replace("/", "\\/"))[1:-1],
+    lambda text: text.replace("+", "&#43;").replace("/", "&#x2F;"),
+]
+
+
+def unescaped(text: str) -> str:
+    """What a reader may make of a text, whichever way it was escaped, and how often."""
+    for _ in range(4):
+        text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda sign: chr(int(sign[1], 16)), text)
+        text = html.unescape(unquote(text)).replace("\\", "").replace("\0", "")
+    return text
+
+
+@pytest.mark.parametrize("escaped", ESCAPED)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32-be"])
+def test_no_escape_hides_the_token_from_errors_logs_and_the_ledger(
+    kind: Kind, tmp_path: Path, caplog: pytest.LogCaptureFixture, escaped: Callable[[str], str], encoding: str
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="runcomfy")
+    text = f"Größe: no such token: https://example.com/?token={escaped(LONG)}&a=b"
+    body = f'{{"message": "{text}", "detail": [{{"{text}": ["{text}", 1, null]}}]}}'.encode(encoding)
+    with RawServer([http_answer("401 Unauthorized", body)]) as server:
+        client = kind.client(base_url=server.url, token=LONG, ledger=tmp_path / "jobs.sqlite3")
+        with pytest.raises(AuthenticationError, match=r"Größe: no such token: \S+=\[token\]&a=b") as caught:
+            kind.settle(client.submit(REQUEST))
+        kind.settle(client.close())
+
+    error = caught.value
+    shown = [everything_about(error), caplog.text, str(error.body), error.body.decode(encoding)]
+    stored = b"".join(file.read_bytes() for file in tmp_path.glob("jobs*")).decode("latin-1")
+    assert LONG not in unescaped("".join([*shown, stored]))
+    assert error.detail == [{error.message: [error.message, 1, None]}]
+    assert pickle.loads(pickle.dumps(error)).body == error.body
+
+
+@pytest.mark.parametrize("escaped", ESCAPED)
+def test_a_page_that_is_no_json_is_kept_without_the_token(kind: Kind, escaped: Callable[[str], str]) -> None:
+    page = b"<html>\xff\\ 100% &amp; " + escaped(LONG).encode() + b" \xfe</html>"
+    with RawServer([http_answer("404 Not Found", page, f"X-Token: {escaped(LONG)}")]) as server:
+        client = kind.client(base_url=server.url, token=LONG)
+        with pytest.raises(NotFoundError, match=r"\[token\]") as caught:
+            kind.settle(client.submit(REQUEST))
+
+    assert LONG not in unescaped(everything_about(caught.value))
+    assert caught.value.body == b"<html>\xff\\ 100% &amp; [token] \xfe</html>"
+
+
+@pytest.mark.parametrize("answer", [f"HTTP/1.1 no {SECRET}\r\n\r\n", f"HTTP/1.1 200 OK\r\nno header {SECRET}\r\n\r\n"])
+def test_an_answer_that_is_no_http_is_not_quoted_with_the_token(kind: Kind, answer: str) -> None:
+    with RawServer([answer.encode()]) as server:
+        client = kind.client(base_url=server.url, token=SECRET)
+        with pytest.raises(SubmissionOutcomeUnknown, match=r"\[token\]") as caught:
+            kind.settle(client.submit(REQUEST))
+
+    assert SECRET not in everything_about(caught.value)
+
+
+@pytest.mark.parametrize("token", ["short", "abcdefghijklmno", "tree" * 3])
+def test_a_short_token_may_be_there_by_chance(kind: Kind, token: str) -> None:
+    with RawServer([http_answer("404 Not Found", json.dumps({"message": f"a {token}"}).encode())]) as server:
+        client = kind.client(base_url=server.url, token=token)
+        with pytest.raises(NotFoundError, match=f": a {token} "):
+            kind.settle(client.submit(REQUEST))
+
+
+@given(
+    st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=16, max_size=60),
+    st.recursive(
+        st.text(max_size=5), lambda part: st.lists(part, max_size=3) | st.dictionaries(st.text(max_size=3), part)
+    ),
+    st.sampled_from([json.dumps, lambda value: json.dumps(value).replace("/", "\\/")]),
+)
+def test_json_stays_json_and_all_else_in_it_as_it_was(token: str, value: Any, dumped: Callable[[Any], str]) -> None:
+    blotted = Token(token).blotted
+    body = dumped([value, {token: [f"a{token}b"]}]).encode()
+
+    answer = read(Response(200, {}, blotted_body(body, blotted), blotted))
+
+    assert answer.value == [value, {"[token]": ["a[token]b"]}]
+    assert read(Response(200, {}, dumped(value).encode(), blotted)).value == value
+
+
+def test_json_may_be_nested_deeper_than_calls(kind: Kind) -> None:
+    """Each Python has another depth at which its JSON parser gives up; below that, nothing may fail."""
+    body = b'{"message": "m", "detail": ' + b"[" * 900 + b'"' + SECRET.encode() + b'"' + b"]" * 900 + b"}"
+    with RawServer([http_answer("404 Not Found", body)]) as server:
+        client = kind.client(base_url=server.url, token=SECRET)
+        with pytest.raises(NotFoundError) as caught:
+            kind.settle(client.submit(REQUEST))
+
+    detail: Any = caught.value.detail
+    while isinstance(detail, list):
+        (detail,) = detail
+    assert detail in ("[token]", None)

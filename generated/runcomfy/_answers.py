@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
+from ._blot import blotted_value
 from ._errors import (
     APIStatusError,
     AuthenticationError,
@@ -60,7 +61,7 @@ class Answer:
 
     http_status: int
     body: bytes
-    """As received."""
+    """As received, less the token."""
     value: Any
     """The body as JSON; None where it is none: HTML, cut off, not UTF-8."""
     retry_after: float | None
@@ -132,7 +133,7 @@ class Answer:
 def read(response: Response) -> Answer:
     """Read an answer; nothing in it can make this fail."""
     try:
-        value = json.loads(response.body)
+        value = blotted_value(json.loads(response.body), response.blotted)
     except (ValueError, RecursionError):
         value = None
     return Answer(response.status, response.body, value, retry_after(response.headers.get("retry-after")))

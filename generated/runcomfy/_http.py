@@ -31,6 +31,7 @@ import httpx
 
 from . import __version__
 from ._background import Stop
+from ._blot import blotted_body
 from ._connections import Backend, EndableBackend, deadline
 from ._download_rules import Place, Refused, require_public
 from ._errors import ConfigurationError
@@ -74,7 +75,8 @@ class Http:
         try:
             return _response(self._client.request(**_arguments(self._settings, request, _watch(once))), self._settings)
         except Exception as error:
-            raise _failure(error, request, once, closed=self._client.is_closed) from bare(error, handled)
+            bare(error, handled, self._settings.token.blotted)
+            raise _failure(error, request, once, closed=self._client.is_closed) from error
         except BaseException as interruption:
             bare(interruption, handled)
             raise
@@ -128,12 +130,13 @@ class AsyncHttp:
             if pool is not None:
                 # httpcore loses count of its connections when it is cancelled, until the pool is full of dead ones.
                 self._retire(pool)
-            if isinstance(error, TimeoutError):
-                raise _failure(error, request, once, closed=self._closed) from bare(error, handled)
             bare(error, handled)
+            if isinstance(error, TimeoutError):
+                raise _failure(error, request, once, closed=self._closed) from error
             raise
         except Exception as error:
-            raise _failure(error, request, once, closed=self._closed) from bare(error, handled)
+            bare(error, handled, self._settings.token.blotted)
+            raise _failure(error, request, once, closed=self._closed) from error
         finally:
             if pool is not None:
                 pool.exchanges -= 1
@@ -320,7 +323,9 @@ class _Bearer(httpx.Auth):
 
 def _response(response: httpx.Response, settings: Settings) -> Response:
     """The answer; a server that repeats the token, as some error pages do, is not quoted with it."""
-    return Response(response.status_code, dict(response.headers), settings.token.blotted(response.content))
+    blotted = settings.token.blotted
+    headers = {name: blotted(value) for name, value in response.headers.items()}
+    return Response(response.status_code, headers, blotted_body(response.content, blotted), blotted)
 
 
 def _failure(error: Exception, request: Request, once: Once, *, closed: bool) -> Exception:

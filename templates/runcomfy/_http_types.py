@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from time import time
 from typing import Any, TypeVar
 
+from ._blot import Blotted
+
 T = TypeVar("T")
 
 
@@ -77,11 +79,13 @@ class Await:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An HTTP answer with its whole body; header names are in lower case."""
+    """An HTTP answer with its whole body, without the token; header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    blotted: Blotted = str
+    """Takes the token out of each text that is decoded from the body."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from math import inf
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ._blot import SIGNS, forms_of
 from ._errors import ConfigurationError
 
 PRODUCTION = "https://model-api.runcomfy.net"
@@ -28,10 +29,11 @@ _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?|[0-9a-fA-F.]*:[0-9a-fA-F:.]*")
 class Token:
     """The API token, kept out of every ``repr``, traceback and pickle. An empty one is falsy."""
 
-    __slots__ = ("_value",)
+    __slots__ = ("_forms", "_value")
 
     def __init__(self, value: object) -> None:
         self._value = value.strip() if isinstance(value, str) else "\0"
+        self._forms: re.Pattern[str] | None = None
 
     def __bool__(self) -> bool:
         return bool(self._value)
@@ -49,10 +51,15 @@ class Token:
     def reveal(self) -> str:
         return self._value
 
-    def blotted(self, text: bytes) -> bytes:
-        """A text without this token, if it is too long to be there by chance."""
-        token = self._value.encode()
-        return text.replace(token, b"[token]") if len(token) >= 16 else text
+    def blotted(self, text: str) -> str:
+        """A text without this token in any form, if it is too long to be there by chance."""
+        if not 16 <= len(self._value) <= len(text):
+            return text
+        if self._value not in text and not any(sign in text for sign in SIGNS):
+            return text
+        if self._forms is None:  # made when it is needed, since that takes its time
+            self._forms = forms_of(self._value)
+        return self._forms.sub("[token]", text)
 
     def __repr__(self) -> str:
         return "Token(…)"
