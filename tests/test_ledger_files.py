@@ -55,7 +55,7 @@ def test_what_is_no_ledger_is_refused_when_the_client_is_made(kind: Kind, sandbo
     for ledger, error, message in [
         (text, LedgerError, r"ledger .*notes\.txt: file is not a database"),
         (folder / "jobs.sqlite3", LedgerError, r"ledger .*jobs\.sqlite3: unable to open database file"),
-        (5, ConfigurationError, "ledger: 5 is neither a path, a URL nor a Ledger"),
+        (5, ConfigurationError, "ledger: an object of type int is neither a path, a URL nor a Ledger"),
         ("", ConfigurationError, "ledger: '' is neither"),
         ("sqlite://", ConfigurationError, "a database in memory would not outlast the process"),
         ("mysql://host/name", ConfigurationError, "ledger: mysql is neither SQLite nor PostgreSQL"),

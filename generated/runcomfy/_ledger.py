@@ -66,7 +66,7 @@ class Ledger:
         except TypeError:
             self._database = ""
         if not isinstance(self._database, str) or not self._database:
-            raise ConfigurationError(f"ledger: {database!r} is neither a path, a URL nor a Ledger")
+            raise ConfigurationError(f"ledger: {_shown(database)} is neither a path, a URL nor a Ledger")
         if "://" not in self._database:
             self._database = str(Path(self._database).absolute())  # wherever the process goes
         self._lock = Lock()
@@ -264,6 +264,11 @@ def output_of(model_id: str) -> type[Output]:
         return MediaOutput
     output: type[Output] = import_module(found.module).Output
     return output
+
+
+def _shown(database: object) -> str:
+    """What is given as a ledger and is none: without its value, which may be a URL with a password."""
+    return repr(database) if database in ("", b"") else f"an object of type {type(database).__name__}"
 
 
 def _open(database: str) -> "Store":

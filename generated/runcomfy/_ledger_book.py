@@ -37,7 +37,7 @@ from ._errors import ConfigurationError, LedgerError, RunComfyError
 from ._ledger_entry import LedgerEntry
 from ._ledger_store import Store
 from ._ledger_tables import add_to_totals, jobs, totals
-from ._record import without_media
+from ._record import text_without_media, without_media
 
 T = TypeVar("T")
 
@@ -277,7 +277,8 @@ def _kept(change: Change) -> str | None:
 
 def _text(text: str) -> str:
     """A text that any database takes."""
-    return shortened(text.replace("\0", "\N{REPLACEMENT CHARACTER}"), _LONGEST_ERROR).encode(errors="replace").decode()
+    kept = text_without_media(text).replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return shortened(kept, _LONGEST_ERROR).encode(errors="replace").decode()
 
 
 @cache
