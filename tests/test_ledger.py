@@ -69,7 +69,7 @@ def test_the_submit_is_written_down_before_it_is_sent(kind: Kind, sandbox: Sandb
 
 def test_a_refused_submit_is_told_from_one_that_was_not_sent(kind: Kind, sandbox: Sandbox, ledger: Ledger) -> None:
     client = kind.client(sandbox, ledger=ledger)
-    nobody = kind.client(token="t", base_url="http://127.0.0.1:9/v1", ledger=ledger)
+    nobody = kind.client(token="t", base_url="http://127.0.0.1:9/v1", ledger=ledger, prices={"acme/none": 0.1})
 
     with pytest.raises(NotFoundError):
         kind.settle(client.submit("acme/none", {}))

@@ -175,10 +175,12 @@ try:
         print(edit.run(client, prompt=str(number), image_url="u").raw["request_id"])
 except LedgerError as error:
     print("LedgerError:", error)
+resource.setrlimit(resource.RLIMIT_FSIZE, (-1, -1))  # the disk has room again
+client.close()
 """
 
 
-@pytest.mark.parametrize("pages", [2, 5, 8, 14, 26])
+@pytest.mark.parametrize("pages", [5, 14])
 def test_a_full_disk_is_told_before_anything_is_sent_and_loses_no_result(
     sandbox: Sandbox, run_program: Any, tmp_path: Path, pages: int
 ) -> None:
@@ -188,10 +190,8 @@ def test_a_full_disk_is_told_before_anything_is_sent_and_loses_no_result(
     ids = [line for line in lines if "could not be written down" not in line]
 
     assert last.startswith(f"LedgerError: ledger {tmp_path / 'jobs.sqlite3'}: ")
-    assert ids == [job.id for job in sandbox.accepted][1:]
-    with Ledger(tmp_path / "jobs.sqlite3") as ledger:  # the disk has room again
-        known = [entry for entry in ledger.entries() if entry.request_id]
-        unknown = list(ledger.unknown())
-        assert len(sandbox.accepted) <= len(known) + len(unknown)
-        for entry in known:
-            assert entry.request_id in [job.id for job in sandbox.accepted]
+    accepted = [job.id for job in sandbox.accepted]
+    assert ids == accepted[1:]
+    with Ledger(tmp_path / "jobs.sqlite3") as ledger:
+        assert [entry.request_id for entry in ledger.entries("completed")] == accepted
+        assert list(ledger.entries("open", "unknown", "submitting")) == []

@@ -37,7 +37,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def submits(sandbox: Sandbox) -> int:
-    return sum(request.path.startswith("/v1/models/") for request in sandbox.requests)
+    return sum(request.method == "POST" and "/models/" in request.path for request in sandbox.requests)
 
 
 async def until(condition: Callable[[], bool]) -> None:

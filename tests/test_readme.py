@@ -41,12 +41,12 @@ def test_each_program_runs(number: int, sandbox: Sandbox, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("checker", ["mypy", "basedpyright"])
 def test_all_programs_are_cleanly_typed(checker: str, tmp_path: Path) -> None:
+    folder = tmp_path / "programs"
+    folder.mkdir()
     for number, program in enumerate(PROGRAMS):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        (folder / "program.py").write_text(program, encoding="utf-8")
+        (folder / f"program_{number}.py").write_text(program, encoding="utf-8")
 
-        assert reported(checker, folder / "program.py") == []
+    assert reported(checker, folder) == []
 
 
 def test_the_schema_of_the_readme_makes_a_model(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from ._price import Price
 
 _FRESH = 600.0
 """Seconds that a price of the catalog is taken for the price of now."""
+_FOR_A_WISH = 2.0
+"""Seconds that the catalog may take to tell it."""
 _AGAIN = 60.0
 """Seconds after which the catalog is asked again that did not tell a price that nobody needs."""
 
@@ -64,7 +66,7 @@ class Pricing:
         if not is_needed and (not is_wished or monotonic() - self._failed_at.get(model_id, -_AGAIN) < _AGAIN):
             return None
         try:
-            price = yield from self._price(model_id, timeout)
+            price = yield from self._price(model_id, timeout if is_needed else min(timeout, _FOR_A_WISH))
         except RunComfyError:
             if is_needed:
                 raise
