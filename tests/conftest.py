@@ -5,6 +5,7 @@ import importlib
 import inspect
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -57,6 +58,9 @@ def _watch_the_network(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 sys.addaudithook(_watch_the_network)
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts a run with &, and all that it starts
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
