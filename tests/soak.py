@@ -168,7 +168,7 @@ class Soak:
         assert asked <= known, "the program had asked about a job that is not in its ledger"
 
     def _keeps_to_a_budget(self, sandbox: Sandbox) -> None:
-        budget = sandbox.charged + 0.02 * self.figures.jobs
+        budget = sandbox.charged + 0.002 * self.figures.jobs
         results = self._pass(sandbox, budget)
         assert sandbox.charged <= budget, "more was spent than the budget"
         assert any(result.error == "BudgetExceededError" for result in results), "the budget was not used up"
