@@ -191,35 +191,3 @@ def test_many_jobs_are_cancelled_some_at_a_time(kind: Kind, stuck: Sandbox, ledg
     results = kind.settle(ledger.cancel_open_async(client)) if kind.is_async else ledger.cancel_open(client)
 
     assert [result.cancelled for result in results] == [True] * 150
-
-
-LATE = """
-import os, resource, sys
-from runcomfy import Client
-from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
-from runcomfy.sandbox import Fault
-
-client = Client(ledger={path!r}, poll_interval=0.0)
-request = edit.Input(prompt="p", image_url="u")
-send = client._connected().send
-def full_disk_after_the_post(request):
-    answer = send(request)
-    if request.method == "POST":
-        resource.setrlimit(resource.RLIMIT_FSIZE, (os.stat({path!r} + "-wal").st_size, -1))
-    if request.path.endswith("/status"):
-        resource.setrlimit(resource.RLIMIT_FSIZE, (-1, -1))
-    return answer
-client._connected().send = full_disk_after_the_post
-output = client.run(request)
-(entry,) = client.ledger.entries()
-print(entry.state, entry.request_id == output.raw["request_id"], entry.submitted_at is not None)
-"""
-
-
-def test_an_id_that_could_not_be_written_goes_with_what_comes_next(
-    sandbox: Sandbox, run_program: Any, tmp_path: Path
-) -> None:
-    program = "import logging\nlogging.disable()\n" + LATE.format(path=str(tmp_path / "jobs.sqlite3"))
-    told = run_program(program, sandbox)
-
-    assert told == "completed True True\n"

@@ -18,6 +18,7 @@ from runcomfy._ledger_store import Store
 from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
 from runcomfy.sandbox import Sandbox
 from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy.pool import Pool
 
 REQUEST = edit.Input(prompt="p", image_url="u")
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
@@ -407,6 +408,40 @@ def test_a_database_that_cannot_be_written_is_tried_once_for_all(store: Store) -
     assert {type(error) for error in errors} == {LedgerError}
     assert len({str(error) for error in errors}) == 1
     assert len({id(error) for error in errors}) == 10  # each is raised somewhere else
+
+
+@pytest.fixture
+def connections() -> Iterator[list[Any]]:
+    """The driver's connections that pools have open."""
+    connections: list[Any] = []
+
+    def opened(connection: Any, _: object) -> None:
+        connections.append(connection)
+
+    def closed(connection: Any, _: object) -> None:
+        connections.remove(connection)
+
+    event.listen(Pool, "connect", opened)
+    event.listen(Pool, "close", closed)
+    yield connections
+    event.remove(Pool, "connect", opened)
+    event.remove(Pool, "close", closed)
+
+
+def test_closing_leaves_no_connection_open_that_was_in_use(hasty: str, connections: list[Any]) -> None:
+    store = Store(hasty)
+
+    with store.read():
+        store.close()
+        in_use = len(connections)
+    after_use = list(connections)
+    with pytest.raises(LedgerError):
+        store.write(repeat).result(60)
+    after_an_error = list(connections)
+    store.write(note("late")).result(60)
+
+    assert in_use == 1
+    assert after_use == after_an_error == connections == []
 
 
 def test_an_operation_that_fails_by_itself_fails_alone(store: Store) -> None:

@@ -154,7 +154,7 @@ def test_a_function_that_raises_ends_the_map_at_once(
 
     (text,) = warnings(caplog)
     assert text == caught.value.__notes__[0]
-    assert set(caught.value.request_ids) == {job.id for job in stuck.accepted}  # type: ignore[attr-defined]
+    assert set(caught.value.request_ids) == {job.id for job in stuck.accepted}  # type: ignore[attr-defined]  # it is added to any exception
     assert len(called) == 1
 
 
@@ -331,7 +331,7 @@ def test_closing_the_client_ends_its_maps(kind: Kind, stuck: Sandbox, caplog: py
     with pytest.raises(ConfigurationError, match="this client is closed; make a new one") as caught:
         take(kind, results)
     assert caught.value.__notes__ == [text]
-    assert set(caught.value.request_ids) == {job.id for job in stuck.accepted}  # type: ignore[attr-defined]
+    assert set(caught.value.request_ids) == {job.id for job in stuck.accepted}  # type: ignore[attr-defined]  # it is added to any exception
     assert kind.collect(results) == []
     kind.settle(client.close())
     assert len(warnings(caplog)) == 1

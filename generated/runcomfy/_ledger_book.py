@@ -107,16 +107,15 @@ class _NewEntry(_Entry):
         self._record = json.dumps(without_media(json.loads(intent.record)))
 
     def earlier(self) -> "Future[LedgerEntry | None]":
-        return self._book.write(self._earlier)
+        return self._book.write(lambda connection: self._in_the_way(_latest(connection, self._intent)))
 
     def begin(self, limits: Sequence[Limit], price_usd: float | None) -> "Future[LedgerEntry | None]":
         return self._book.write(lambda connection: self._begin(connection, limits, price_usd))
 
     def _begin(self, connection: Connection, limits: Sequence[Limit], price_usd: float | None) -> LedgerEntry | None:
-        earlier = self._earlier(connection)
-        if earlier is not None:
-            return earlier
         intent, latest = self._intent, _latest(connection, self._intent)
+        if (earlier := self._in_the_way(latest)) is not None:
+            return earlier
         price = None if price_usd is None else micro(price_usd)
         for limit in limits:
             limit.refuse_beyond(_spent(connection, limit.run), price_usd, intent.model_id)
@@ -141,12 +140,12 @@ class _NewEntry(_Entry):
         add_to_totals(connection, intent.run, intent.model_id, amounts("submitting", price, None))
         return None
 
-    def _earlier(self, connection: Connection) -> LedgerEntry | None:
-        intent, base_url = self._intent, self._book.base_url
-        latest = _latest(connection, intent)
+    def _in_the_way(self, latest: LedgerEntry | None) -> LedgerEntry | None:
+        """The latest submit of the same input, where it must not be sent again."""
+        base_url = self._book.base_url
         if latest is not None and latest.base_url != base_url:
             raise ConfigurationError(
-                f"run {intent.run!r} was begun with the API at {latest.base_url}, and this client's is {base_url};"
+                f"run {latest.run!r} was begun with the API at {latest.base_url}, and this client's is {base_url};"
                 " choose another name for the run"
             )
         return None if latest is None or latest.state in (*NO_JOB, "cancelled") else latest

@@ -66,10 +66,12 @@ class Database:
             LedgerError: what the database says.
         """
         with self._told(), self._used():
-            with self._engine.connect() as connection:
-                yield connection
-            if self._is_closed:  # what becomes of a submit is written down all the same
-                self._engine.dispose()
+            try:
+                with self._engine.connect() as connection:
+                    yield connection
+            finally:
+                if self._is_closed:  # meanwhile; or what becomes of a submit was written down all the same
+                    self._engine.pool.dispose()
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -82,7 +84,7 @@ class Database:
         """Close the connections."""
         self._is_closed = True
         with self._used():
-            self._engine.dispose()
+            self._engine.pool.dispose()  # and never another pool: connections in use come back to this one
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from ._account import balance
 from ._async_map import AsyncMap, leave_all
+from ._body import Body
 from ._book import Spending
 from ._client_base import CLOSED, ClientBase, JobBase, Submission, submission
 from ._costs import cost, price
@@ -161,9 +162,7 @@ class AsyncClient(ClientBase):
         await self.close()
 
     async def _submitted(self, submission: Submission, cancel_on_interrupt: bool | None = None) -> "AsyncJob[Any]":
-        draft, limit = submission.draft, self._settings.max_request_bytes
-        # Reading files takes its time, and an event loop has none.
-        body = await asyncio.to_thread(draft.body, limit) if draft.files else draft.body(limit)
+        body = await self._body(submission)
         timeout, attempt = self._settings.timeout, self._attempt(submission, body)
         work = AsyncShielded(self._drive(submit(attempt, timeout)))
         try:
@@ -175,6 +174,11 @@ class AsyncClient(ClientBase):
             raise
         sent = Sent(body.record, attempt.once.sent_at)
         return AsyncJob(self, request_id, submission.output, submission.model_id, monotonic(), sent, attempt.entry)
+
+    async def _body(self, submission: Submission) -> Body:
+        """The body of a submit. Reading files takes its time, and an event loop has none."""
+        draft, limit = submission.draft, self._settings.max_request_bytes
+        return await asyncio.to_thread(draft.body, limit) if draft.files else draft.body(limit)
 
     async def _drive(self, flow: Flow[T]) -> T:
         return await drive_async(flow, lambda request: self._connected().send(request))

@@ -149,10 +149,8 @@ class AsyncMap(MapBase[OutT]):
             self._finished.put_nowait(item)
 
     async def _do(self, item: Item[OutT]) -> None:
-        submitted, limit = submission(item.input, None), self._settings.max_request_bytes
-        draft = submitted.draft
-        # Reading files takes its time, and an event loop has none.
-        item.body = await asyncio.to_thread(draft.body, limit) if draft.files else draft.body(limit)
+        submitted = submission(item.input, None)
+        item.body = await self._client._body(submitted)
         await drive_async(self._run(item, submitted), self._send, self._pause)
 
     async def _send(self, request: Request) -> Response:

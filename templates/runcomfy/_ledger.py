@@ -7,7 +7,6 @@ from functools import partial
 from importlib import import_module
 from os import PathLike
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self, overload
 
 from ._answers import is_request_id
@@ -68,7 +67,6 @@ class Ledger:
             raise ConfigurationError(f"ledger: {_shown(database)} is neither a path, a URL nor a Ledger")
         if "://" not in self._database:
             self._database = str(Path(self._database).absolute())  # wherever the process goes
-        self._lock = Lock()
         self._stores: dict[int, Store] = {}
         self._closed = False
         self._store()
@@ -242,13 +240,15 @@ class Ledger:
 
         What becomes of a submit can be written down in a closed ledger, too.
         """
-        with self._lock:
-            if self._closed and not for_change:
-                raise LedgerError("this ledger is closed; make a new one")
-            store = self._stores.get(os.getpid())
-            if store is None:
-                store = self._stores[os.getpid()] = _open(self._database)
-            return store
+        if self._closed and not for_change:
+            raise LedgerError("this ledger is closed; make a new one")
+        store = self._stores.get(os.getpid())
+        if store is None:  # without a lock: a forked child would inherit it as it is
+            opened = _open(self._database)
+            store = self._stores.setdefault(os.getpid(), opened)
+            if store is not opened:  # another thread was faster
+                opened.close()
+        return store
 
 
 def ledger_of(ledger: "str | PathLike[str] | Ledger") -> Ledger:

@@ -244,10 +244,10 @@ class MapBase(Generic[OutT]):
         refusal: RateLimitError | None = None
         deadline: Deadline | None = None
         while True:
-            yield from self._none_before(item, submission, occurrence)
+            attempt = yield from self._first(item, submission, occurrence)
             turn = yield from self._turn(refusal, deadline)
             deadline = deadline or Deadline(self._seconds)
-            attempt = item.attempt = self._attempt(item, submission, occurrence)
+            item.attempt = attempt
             try:
                 item.request_id = yield from submit(attempt, self._settings.timeout)
             except Earlier as earlier:
@@ -276,24 +276,23 @@ class MapBase(Generic[OutT]):
         key = f"{item.model_id} {item.body.sha256}"
         return (yield from awaited(self._occurrences.before(item.index, key)))
 
-    def _none_before(self, item: Item[OutT], submission: Submission, occurrence: int) -> Flow[None]:
-        """Wait while another process has the submit in hand.
+    def _first(self, item: Item[OutT], submission: Submission, occurrence: int) -> Flow[Attempt]:
+        """An attempt at what nobody has submitted in this run; while another process has it in hand, wait.
 
         Raises:
             Earlier: the run has a job of it, or may have.
         """
+        assert item.body is not None
         deadline = Deadline(self._seconds)
+        attempt: Attempt = self._client._attempt(submission, item.body, self._limits, self.run, occurrence)
         while self.run is not None:
             try:
-                return (yield from self._attempt(item, submission, occurrence).look())
+                yield from attempt.look()
+                break
             except Earlier as earlier:
                 if earlier.entry.state != "submitting" or deadline.remaining() <= 0:
                     raise
             yield Pause(deadline.cut(_LOOK))
-
-    def _attempt(self, item: Item[OutT], submission: Submission, occurrence: int) -> Attempt:
-        assert item.body is not None
-        attempt: Attempt = self._client._attempt(submission, item.body, self._limits, self.run, occurrence)
         return attempt
 
     def _turn(self, refusal: RateLimitError | None, deadline: Deadline | None) -> Flow[Turn]:
