@@ -5,7 +5,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -71,7 +71,7 @@ def locked(database: str) -> Locked:
                 other.execute("SELECT * FROM runcomfy_ledger FOR UPDATE")
                 yield
             return
-        with closing(sqlite3.connect(database, isolation_level=None)) as other_file:
+        with closing(sqlite3.connect(database, isolation_level=None, check_same_thread=False)) as other_file:
             other_file.execute("BEGIN IMMEDIATE")
             yield
 
@@ -513,6 +513,33 @@ def test_patience_ends(store: Store, locked: Locked, monkeypatch: pytest.MonkeyP
         store.write(note("1"), patient=True).result(60)
 
     assert notes(store) == []
+
+
+def test_an_id_that_could_not_be_written_goes_with_what_comes_next(
+    kind: Kind,
+    sandbox: Sandbox,
+    hasty: str,
+    locked: Locked,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(_ledger_writer, "_PATIENCE", 0.0)
+    with Ledger(hasty) as ledger, ExitStack() as lock:
+
+        def after_the_intent(*_: object) -> None:
+            lock.enter_context(locked())
+
+        event.listen(Pool, "checkin", after_the_intent, once=True)
+        job = kind.settle(kind.client(sandbox, ledger=ledger).submit(REQUEST))
+        ((before, _),) = [(entry.state, entry.request_id) for entry in ledger.entries()]
+        lock.close()
+        kind.settle(job.result())
+        (entry,) = ledger.entries()
+
+    assert before == "submitting"
+    assert f"request {job.id} was accepted, which could not be written down" in caplog.text
+    assert (entry.state, entry.request_id) == ("completed", job.id)
+    assert entry.submitted_at is not None
 
 
 def test_what_will_not_pass_is_not_waited_for(tmp_path: Path) -> None:
