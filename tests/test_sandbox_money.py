@@ -195,3 +195,9 @@ def test_prices_can_be_given_to_a_sandbox() -> None:
         assert client.price(edit.MODEL_ID).base_usd == 0.25
     with pytest.raises(ValueError, match="prices: there is no model acme/none"):
         Sandbox(prices={"acme/none": 1.0})
+
+
+@pytest.mark.parametrize("price", [(0.25, "output"), "0.25", -0.25, float("nan"), None])
+def test_a_price_for_a_sandbox_has_to_be_an_amount(price: Any) -> None:
+    with pytest.raises(ValueError, match=rf"prices: {edit.MODEL_ID}: .* is no amount of US dollars"):
+        Sandbox(prices={edit.MODEL_ID: price})

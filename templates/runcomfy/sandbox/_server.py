@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import uvicorn
 
+from .._numbers import dollars
 from . import _catalog
 from ._app import ReceivedRequest, State, application
 from ._connections import Server, protocol
@@ -65,6 +66,8 @@ class Sandbox:
         for model_id, price in (prices or {}).items():
             if model_id not in models:
                 raise ValueError(f"prices: there is no model {model_id}")
+            if dollars(price) is None:
+                raise ValueError(f"prices: {model_id}: {price!r} is no amount of US dollars")
             models[model_id].entry["base_price_usd"] = price
         self.token = token or f"sandbox-{token_hex(12)}"
         self._port = port
