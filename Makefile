@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-long soak generate watch check lint golden clean
+.PHONY: run test test-long soak bench generate watch check lint golden clean
 
 run: .venv/ready generate
 	$(BIN)/python tests/demo.py
@@ -18,6 +18,11 @@ test-long: .venv/ready soak
 # 2,000 jobs, 200 at a time, through faults of every kind, by a program that is killed again and again.
 soak: .venv/ready
 	$(BIN)/python tests/soak.py
+
+# Everything that is to be fast, in turns with what it is to be faster than: some minutes, and a network to install the
+# peers from, once. Writes bench.json; BENCH="imports calls" measures only that, and writes nothing.
+bench: .venv/ready generate
+	PYTHONPATH=tests $(BIN)/python -m bench $(BENCH)
 
 # Generates again whenever a schema or a template is edited, until Ctrl-C.
 watch: .venv/ready
