@@ -10,7 +10,7 @@ import sys
 from datetime import UTC, datetime
 
 from . import calls, checking, generation, imports, maps, peers, polling
-from .figures import Figure, store, stored, table
+from .figures import Figure, listed, report, store, stored, table, with_report
 from .measure import FOLDER, REPOSITORY, compile_below
 
 _SECTIONS = {
@@ -22,6 +22,7 @@ _SECTIONS = {
     "checking": checking.figures,
 }
 _FILE = REPOSITORY / "bench.json"
+_README = REPOSITORY / "README.md"
 
 
 def main() -> int:
@@ -42,12 +43,12 @@ def main() -> int:
             figures.append(figure)
             print(table([figure]).rpartition("\n")[2], flush=True)
     versions = {"Python": platform.python_version(), **peers.versions()}
-    print(f"\n{table(figures, stored(_FILE))}\n")
-    print(", ".join(f"{name} {version}" for name, version in versions.items()))
+    print(f"\n{table(figures, stored(_FILE))}\n\n{listed(versions)}")
     if wanted == list(_SECTIONS):
         today, machine = f"{datetime.now(UTC):%Y-%m-%d}", {"system": platform.system(), "cores": os.cpu_count()}
         store(_FILE, figures, {"date": today, **machine, "versions": versions})
-        print(f"written to {_FILE.relative_to(REPOSITORY)}")
+        _README.write_text(with_report(_README.read_text(encoding="utf-8"), report(_FILE)), encoding="utf-8")
+        print(f"written to {_FILE.name} and {_README.name}")
     return 0 if all(figure.reached for figure in figures) else 1
 
 

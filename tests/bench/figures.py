@@ -5,9 +5,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
+from textwrap import fill
 from typing import Any
 
 from .measure import Pairs
+
+_BEGIN, _END = "<!-- make bench -->", "<!-- end of make bench -->"
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,10 @@ def single(what: str, against: str, target: float, ours: float, unit: str = "", 
     return Figure(what, against, target, value, value, value, ours, theirs, unit)
 
 
-def table(figures: Iterable[Figure], earlier: Mapping[str, float] | None = None) -> str:
+def table(figures: Iterable[Figure], earlier: Iterable[Figure] = ()) -> str:
     """The table as Markdown; with what an earlier run found, where there is one."""
-    rows = [["what", "against", "target", "measured", "ours", "theirs", *(["before"] if earlier else [])]]
+    before = {(figure.what, figure.against): number(figure.value) for figure in earlier}
+    rows = [["what", "against", "target", "measured", "ours", "theirs", *(["before"] if before else [])]]
     for figure in figures:
         sign = "≥" if figure.more_is_better else "≤"
         spread = "" if figure.low == figure.high else f" ({number(figure.low)} – {number(figure.high)})"
@@ -72,7 +76,7 @@ def table(figures: Iterable[Figure], earlier: Mapping[str, float] | None = None)
                 f"{number(figure.value)}{spread}{missed}",
                 f"{number(figure.ours)} {figure.unit}".strip(),
                 "" if figure.theirs is None else f"{number(figure.theirs)} {figure.unit}".strip(),
-                *([number(earlier[key]) if (key := _key(figure)) in earlier else ""] if earlier else []),
+                *([before.get((figure.what, figure.against), "")] if before else []),
             ]
         )
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -90,20 +94,31 @@ def number(value: float) -> str:
 
 def store(file: Path, figures: Iterable[Figure], facts: Mapping[str, Any]) -> None:
     """Write everything down for later comparison."""
-    content = {**facts, "figures": [{**asdict(figure), "reached": figure.reached} for figure in figures]}
+    content = {**facts, "figures": [asdict(figure) for figure in figures]}
     file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
-def stored(file: Path) -> dict[str, float]:
-    """What the last run found, by line; nothing where there is none."""
-    if not file.exists():
-        return {}
-    return {_name(line["what"], line["against"]): line["value"] for line in json.loads(file.read_text())["figures"]}
+def stored(file: Path) -> list[Figure]:
+    """What the last run found; nothing where there is none."""
+    return [Figure(**figure) for figure in json.loads(file.read_text())["figures"]] if file.exists() else []
 
 
-def _key(figure: Figure) -> str:
-    return _name(figure.what, figure.against)
+def report(file: Path) -> str:
+    """What the last run found, as the README shows it."""
+    facts = json.loads(file.read_text())
+    measured = (
+        f"Measured on {facts['date']}, on {facts['system']} with {facts['cores']} cores: {listed(facts['versions'])}."
+    )
+    return f"{table(stored(file))}\n\n{fill(measured, 120)}"
 
 
-def _name(what: str, against: str) -> str:
-    return f"{what} / {against}"
+def listed(versions: Mapping[str, str]) -> str:
+    """``Python 3.11.7, httpx 0.28.1``."""
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
+
+
+def with_report(text: str, report: str) -> str:
+    """A text with a report between its marks."""
+    before, rest = text.split(_BEGIN)
+    _, after = rest.split(_END)
+    return f"{before}{_BEGIN}\n\n{report}\n\n{_END}{after}"
