@@ -1,7 +1,9 @@
 """How long a type checker takes for a file of a user's."""
 
+import json
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from . import packages
 from .figures import Figure, ratio
@@ -17,15 +19,40 @@ with Client("token") as client:
 """
 
 
+_FILE_WITHOUT_US = """
+import httpx, pydantic
+
+class Input(pydantic.BaseModel):
+    tags: str
+
+with httpx.Client() as client:
+    print(client.post("https://example.com", json=Input(tags="rain").model_dump()).json())
+"""
+
+
 def figures() -> Iterator[Figure]:
     """Check a file that uses one model, of packages with 2 and with 5,000, with nothing cached."""
-    file = FOLDER / "user.py"
+    file, file_without_us = FOLDER / "user.py", FOLDER / "other.py"
     file.write_text(_FILE)
+    file_without_us.write_text(_FILE_WITHOUT_US)
     paths = {count: packages.package(count)["PYTHONPATH"] for count in (2, 5000)}
 
-    def check(count: int) -> float:
+    def mypy(count: int) -> float:
         command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir=/dev/null", "--config-file=", file]
         return run(command, MYPYPATH=paths[count]).seconds
 
-    found = pairs(lambda: check(5000), lambda: check(2), 3)
+    found = pairs(lambda: mypy(5000), lambda: mypy(2), 3)
     yield ratio("cold mypy of a user's file, 5,000 models", "2 models", 1.5, found)
+
+    def pyright(file: Path) -> float:
+        settings = FOLDER / "pyright.json"
+        environment = {
+            "extraPaths": [paths[5000]],
+            "venvPath": str(Path(sys.prefix).parent),
+            "venv": Path(sys.prefix).name,
+        }
+        settings.write_text(json.dumps({**environment, "include": [str(file)], "typeCheckingMode": "standard"}))
+        return run([sys.executable, "-m", "basedpyright", "--project", settings]).seconds
+
+    found = pairs(lambda: pyright(file), lambda: pyright(file_without_us), 3)
+    yield ratio("basedpyright of a user's file, 5,000 models", "a file with httpx and pydantic", 1.3, found)
