@@ -204,8 +204,8 @@ def test_a_task_cancelled_before_anything_was_sent_sends_nothing(sandbox: Sandbo
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # see the comment at its end
 def test_cancelled_exchanges_do_not_use_up_the_connections(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the connections of one pool only, so that none of the others hides what became of them."""
-    monkeypatch.setattr(_http, "_POOLS", 1)
+    """With a few connections only, so that none of the others hides what became of them."""
+    monkeypatch.setattr(_http, "_MOST_AT_ONCE", 4)
 
     async def body(client: AsyncClient) -> None:
         job = await client.submit(REQUEST)

@@ -21,7 +21,7 @@ def test_a_pause_leaves_time_for_a_last_look_before_the_deadline() -> None:
     flow = wait(10.0).next_change()
 
     first = next(flow)
-    second = flow.send(Response(503, {"retry-after": "30"}, b""))
+    second = flow.send(Response(503, b"", retry_after="30"))
 
     assert isinstance(first, Request)
     assert (first.method, first.path) == ("GET", "requests/r1/status")

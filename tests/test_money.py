@@ -630,7 +630,7 @@ def test_the_pauses_between_reads_of_a_cost_grow() -> None:
     step = next(flow)
     for _ in range(5):
         assert isinstance(step, Request)
-        pause = flow.send(Response(200, {}, b'{"status": "succeeded", "output": {}}'))
+        pause = flow.send(Response(200, b'{"status": "succeeded", "output": {}}'))
         if isinstance(pause, Await):  # the end of the job is booked
             pause = flow.send(None)
         assert isinstance(pause, Pause)

@@ -309,10 +309,10 @@ def test_json_stays_json_and_all_else_in_it_as_it_was(token: str, value: Any, du
     blotted = Token(token).blotted
     body = dumped([value, {token: [f"a{token}b"]}]).encode()
 
-    answer = read(Response(200, {}, blotted_body(body, blotted), blotted))
+    answer = read(Response(200, blotted_body(body, blotted), blotted=blotted))
 
     assert answer.value == [value, {"[token]": ["a[token]b"]}]
-    assert read(Response(200, {}, dumped(value).encode(), blotted)).value == value
+    assert read(Response(200, dumped(value).encode(), blotted=blotted)).value == value
 
 
 def test_json_may_be_nested_deeper_than_calls(kind: Kind) -> None:

@@ -22,7 +22,7 @@ from ._pace import Deadline, backoff, retry_after
 from ._part_file import PartFile
 
 if TYPE_CHECKING:
-    from ._http import FileHttp
+    from ._file_http import FileHttp
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 10

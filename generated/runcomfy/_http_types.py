@@ -80,13 +80,14 @@ class Await:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An HTTP answer with its whole body, without the token; header names are in lower case."""
+    """An HTTP answer with its whole body, without the token."""
 
     status: int
-    headers: Mapping[str, str]
     body: bytes
-    blotted: Blotted = str
-    """Takes the token out of each text that is decoded from the body."""
+    retry_after: str | None = None
+    """Its header of that name."""
+    blotted: Blotted | None = None
+    """Takes the token out of each text that is decoded from the body; None where it cannot be in any."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,9 @@ TOKEN_VARIABLES = ("RUNCOMFY_TOKEN", "RUNCOMFY_API_TOKEN", "RUNCOMFY_API_KEY")
 BASE_URL_VARIABLE = "RUNCOMFY_MODEL_API_BASE"
 _LONGEST = 86_400.0
 _FOR_EVER = 1e9
+_BY_CHANCE = 16
+"""How long a token is that is in no text by chance."""
+_SIGNS = [sign.encode() for sign in (*SIGNS, "\0")]  # the last one where a character has more than one byte
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _OWN_HEADERS = {"authorization", "connection", "content-length", "content-type", "host", "transfer-encoding"}
 _LABEL = r"(?=[^.]{1,63}(?:\.|$))\w(?:[\w-]*\w)?"
@@ -52,9 +55,15 @@ class Token:
     def reveal(self) -> str:
         return self._value
 
+    def may_be_in(self, body: bytes) -> bool:
+        """Whether it may be in a text, in any form and any encoding, and is too long to be there by chance."""
+        if len(self._value) < _BY_CHANCE:
+            return False
+        return any(sign in body for sign in _SIGNS) or self._value.encode() in body
+
     def blotted(self, text: str) -> str:
         """A text without this token in any form, if it is too long to be there by chance."""
-        if not 16 <= len(self._value) <= len(text):
+        if not _BY_CHANCE <= len(self._value) <= len(text):
             return text
         if self._value not in text and not any(sign in text for sign in SIGNS):
             return text

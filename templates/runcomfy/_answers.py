@@ -132,10 +132,12 @@ class Answer:
 def read(response: Response) -> Answer:
     """Read an answer; nothing in it can make this fail."""
     try:
-        value = blotted_value(json.loads(response.body), response.blotted)
+        value = json.loads(response.body)
+        if response.blotted is not None:
+            value = blotted_value(value, response.blotted)
     except (ValueError, RecursionError):
         value = None
-    return Answer(response.status, response.body, value, retry_after(response.headers.get("retry-after")))
+    return Answer(response.status, response.body, value, retry_after(response.retry_after))
 
 
 def is_request_id(value: object) -> bool:

@@ -21,7 +21,7 @@ from ._provenance import Provenance
 from ._source import Source
 
 if TYPE_CHECKING:
-    from ._http import FileHttp
+    from ._file_http import FileHttp
 
 _DECODED = "it was still being decoded"
 
@@ -183,7 +183,7 @@ class _Call:
         self._provenance = provenance
 
     def all_of(self, wanted: list[_Wanted]) -> list[Path]:
-        from ._http import FileHttp  # only what talks to the network pays for loading httpx
+        from ._file_http import FileHttp  # only what talks to the network pays for loading httpx
 
         http = FileHttp(self._source.proxy, self._source.verify, self._limits.stop)
         outcomes = in_parallel([partial(self._outcome, http, one) for one in wanted], self._options.parallel)
