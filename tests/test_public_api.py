@@ -40,6 +40,14 @@ def test_every_error_is_a_runcomfy_error() -> None:
     assert all(issubclass(error, runcomfy.RunComfyError) for error in errors)
 
 
+FIRST_USE = """
+from runcomfy import Client
+from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
+client = Client("t", "http://127.0.0.1:9")
+edit.Input(prompt="p", image_url="u")
+"""
+
+
 @pytest.mark.parametrize(
     ("program", "absent"),
     [
@@ -47,6 +55,8 @@ def test_every_error_is_a_runcomfy_error() -> None:
         ("from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit", ["httpx", "PIL", "starlette"]),
         ("import runcomfy; runcomfy.Client(token='t')", ["httpx", "runcomfy.models", "sqlalchemy", "psutil"]),
         ("import runcomfy; runcomfy.download", ["httpx", "PIL", "av"]),
+        (FIRST_USE, ["asyncio", "httpcore", "ssl", "sqlite3", "urllib.request", "runcomfy._http", "runcomfy._ledger"]),
+        (FIRST_USE, ["runcomfy._async_drive", "runcomfy._map_base", "runcomfy._downloads", "runcomfy._display"]),
     ],
 )
 def test_an_import_loads_no_more_than_it_needs(program: str, absent: list[str]) -> None:
@@ -55,3 +65,19 @@ def test_an_import_loads_no_more_than_it_needs(program: str, absent: list[str]) 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout == "[]\n"
+
+
+def test_the_first_call_loads_no_more_than_it_needs() -> None:
+    """httpcore sends it; httpx, which takes as long to load as all the rest, is for proxies, files and compression."""
+    call = """
+import sys
+from runcomfy import APIConnectionError
+try:
+    client.submit(edit.Input(prompt="p", image_url="u"))
+except APIConnectionError:
+    print(sorted({"httpcore", "httpx", "idna", "sqlite3", "runcomfy._file_http"} & sys.modules.keys()))
+"""
+
+    done = subprocess.run([sys.executable, "-c", FIRST_USE + call], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "['httpcore']\n"

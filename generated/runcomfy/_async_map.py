@@ -7,9 +7,9 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Collec
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
+from ._async_drive import drive_async, own_task, undisturbed
 from ._background import Stopped
 from ._client_base import CLOSED, JobBase, submission
-from ._drive import drive_async, own_task, undisturbed
 from ._errors import ConfigurationError
 from ._http_types import Request, Response
 from ._inputs import Input, OutT

@@ -2,12 +2,11 @@
 """Request bodies: JSON as it was set, in which each local file becomes a ``data:`` URI on the last stretch."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from hashlib import sha256
 from io import BytesIO
-from secrets import token_hex
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
@@ -33,6 +32,8 @@ class Body:
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of the content, in hexadecimal."""
+        from hashlib import sha256  # it takes its time to load, and only a ledger needs it
+
         return sha256(self.content).hexdigest()
 
 
@@ -64,7 +65,7 @@ class Draft:
     def __init__(self, model_id: str, arguments: object) -> None:
         self.model_id = model_id
         self.files: list[_File] = []
-        self._token = token_hex(16)  # stands for the files, in a text that nobody can have guessed
+        self._token = os.urandom(16).hex()  # stands for the files, in a text that nobody can have guessed
         try:
             tree = self._sent(arguments, "", None)
             self._json = json.dumps(tree, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()

@@ -2,11 +2,10 @@
 """What the sync and the async client share: settings, and what a call means before any I/O."""
 
 import os
-import ssl
 import sys
 from collections.abc import Container, Mapping, Sequence
 from inspect import iscoroutinefunction
-from typing import Any, Generic, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn
 
 from . import _progress
 from ._answers import is_request_id
@@ -14,7 +13,6 @@ from ._body import Body, Draft
 from ._book import Book, Entry, Intent, Limit, MemoryBook
 from ._errors import ConfigurationError, InputProblem, InputValidationError
 from ._inputs import Input, OutT
-from ._ledger import Ledger, ledger_of
 from ._outputs import MediaOutput, Output
 from ._pace import Durations
 from ._pricing import Pricing, limits_of
@@ -23,6 +21,11 @@ from ._settings import Token, positive, resolve
 from ._source import Sent, Source
 from ._submit import Attempt
 from ._wait import Wait
+
+if TYPE_CHECKING:
+    import ssl
+
+    from ._ledger import Ledger
 
 CLOSED = "this client is closed; make a new one"
 
@@ -72,8 +75,8 @@ class ClientBase:
         max_request_bytes: int = 64 * 1024 * 1024,
         headers: Mapping[str, str] | None = None,
         proxy: str | None = None,
-        verify: bool | ssl.SSLContext | str | os.PathLike[str] = True,
-        ledger: str | os.PathLike[str] | Ledger | None = None,
+        verify: "bool | ssl.SSLContext | str | os.PathLike[str]" = True,
+        ledger: "str | os.PathLike[str] | Ledger | None" = None,
         budget_usd: float | None = None,
         prices: Mapping[str, float] | None = None,
     ) -> None:
@@ -130,9 +133,15 @@ class ClientBase:
         )
         self._limits = limits_of(budget_usd)
         self._pricing = Pricing(prices)
-        self._owns_ledger = not isinstance(ledger, Ledger)
-        self._ledger = None if ledger is None else ledger_of(ledger)
-        self._book: Book = MemoryBook() if self._ledger is None else self._ledger._book(self._settings.base_url)
+        self._ledger: Ledger | None = None
+        self._owns_ledger = False
+        self._book: Book = MemoryBook()
+        if ledger is not None:
+            from ._ledger import ledger_of  # what a plain submit does not need is loaded when it is used
+
+            self._ledger = ledger_of(ledger)
+            self._owns_ledger = self._ledger is not ledger
+            self._book = self._ledger._book(self._settings.base_url)
         self._durations = Durations()
         self._connections: dict[Any, Any] = {}  # by process, or by event loop
         self._maps: set[Any] = set()  # those that have begun and not ended
@@ -187,7 +196,7 @@ class ClientBase:
         return self._settings.cancel_on_interrupt if cancel_on_interrupt is None else cancel_on_interrupt
 
     @property
-    def ledger(self) -> Ledger:
+    def ledger(self) -> "Ledger":
         """The ledger in use.
 
         Raises:

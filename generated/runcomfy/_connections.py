@@ -134,13 +134,27 @@ def _fulfil(opening: "Future[httpcore.NetworkStream]", connect: Callable[[], htt
 class _Stream(httpcore.NetworkStream):
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
+        self._held = b""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if self._held:
+            # As httpcore does: who no longer reads what is sent may have said why.
+            with suppress(httpcore.WriteError):
+                self._flush(timeout)
         return self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Send, at the latest when an answer is read: so that the head of a request and its body go out together."""
+        if len(self._held) + len(buffer) <= _CHUNK:
+            self._held += buffer
+            return
+        self._flush(timeout)
         for start in range(0, len(buffer), _CHUNK):
             self._stream.write(buffer[start : start + _CHUNK], _left(timeout, httpcore.WriteTimeout))
+
+    def _flush(self, timeout: float | None) -> None:
+        held, self._held = self._held, b""
+        self._stream.write(held, _left(timeout, httpcore.WriteTimeout))
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None

@@ -55,6 +55,8 @@ class Http:
             ConfigurationError: the client was closed meanwhile.
         """
         once, handled = request.once or Once(), sys.exception()
+        if self._closed:
+            raise ConfigurationError(_CLOSED)
         base = self._bases[request.is_below_account_url]
         connection, expired = base.connections.take()
         reset = deadline.set(monotonic() + request.timeout)

@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from time import time
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ._blot import Blotted
 
@@ -120,7 +120,21 @@ def exchange(request: Request) -> Flow[Response]:
     return response
 
 
-def awaited(future: Future[T], seconds: float | None = None) -> Flow[T]:
+class Settled(Generic[T]):
+    """What is there already, in the place of a future, which costs much more to make."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: T) -> None:
+        self.value = value
+
+
+Pending = Future[T] | Settled[T]
+
+
+def awaited(pending: Pending[T], seconds: float | None = None) -> Flow[T]:
     """Return the result of what another thread does, if it does it in time."""
-    result: T = yield Await(future, seconds)
+    if isinstance(pending, Settled):
+        return pending.value
+    result: T = yield Await(pending, seconds)
     return result

@@ -11,7 +11,6 @@ import sys
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from hashlib import sha256
 from io import BytesIO, TextIOBase
 from pathlib import Path
 from typing import IO, Any, BinaryIO, NamedTuple, Protocol
@@ -176,6 +175,8 @@ def write_data_uri(source: Source, format_: Format, kind: MediaKind | None, size
     Raises:
         Unusable: it cannot be read, or has changed meanwhile.
     """
+    from hashlib import sha256  # it takes its time to load, and inputs without local files do without
+
     prefix = _prefix(format_, kind)
     digest, read = sha256(), 0
     to.write(prefix)

@@ -6,7 +6,6 @@ the age of the job alone; from then on they follow from a log-normal distributio
 """
 
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from math import erfc, exp, log, pi, sqrt
 from random import random
 from time import monotonic
@@ -189,6 +188,8 @@ def retry_after(value: str | None) -> float | None:
     if text.isascii() and text.isdecimal():
         seconds = float(text)
     else:
+        from email.utils import parsedate_to_datetime  # it takes its time to load, and few servers send dates
+
         try:
             date = parsedate_to_datetime(text)
         except (ValueError, OverflowError):

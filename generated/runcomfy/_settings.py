@@ -4,15 +4,18 @@
 import json
 import os
 import re
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ._blot import SIGNS, forms_of
 from ._errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import ssl
 
 PRODUCTION = "https://model-api.runcomfy.net"
 _PRODUCTION_ACCOUNT = "https://api.runcomfy.net/prod/v2"
@@ -92,7 +95,7 @@ class Settings:
     max_request_bytes: int
     headers: Mapping[str, str] = field(repr=False)
     proxy: str | None = field(repr=False)
-    verify: bool | ssl.SSLContext | Path
+    verify: "bool | ssl.SSLContext | Path"
 
     @property
     def base_url(self) -> str:
@@ -111,7 +114,7 @@ def resolve(
     max_request_bytes: int,
     headers: Mapping[str, str] | None,
     proxy: str | None,
-    verify: bool | ssl.SSLContext | str | os.PathLike[str],
+    verify: "bool | ssl.SSLContext | str | os.PathLike[str]",
 ) -> Settings:
     """Settle every setting, or raise a `ConfigurationError` that says which one is wrong and why."""
     if headers is not None and not isinstance(headers, Mapping):
@@ -169,9 +172,13 @@ def read_proxy(url: str | None) -> str | None:
     return url
 
 
-def read_verify(verify: bool | ssl.SSLContext | str | os.PathLike[str]) -> bool | ssl.SSLContext | Path:
+def read_verify(verify: "bool | ssl.SSLContext | str | os.PathLike[str]") -> "bool | ssl.SSLContext | Path":
     """How to check certificates; a path has to be that of something."""
-    if isinstance(verify, bool | ssl.SSLContext):
+    if isinstance(verify, bool):
+        return verify
+    import ssl  # it takes its time to load: what is no context can be settled without
+
+    if isinstance(verify, ssl.SSLContext):
         return verify
     try:
         bundle = Path(verify)

@@ -1,24 +1,22 @@
-"""The async client: `AsyncClient` and `AsyncJob`, the twins of `Client` and `Job`."""
+"""The async client: `AsyncClient` and `AsyncJob`, the twins of `Client` and `Job`.
 
-import asyncio
+The model modules name it in their signatures. So that a program without an event loop does not pay for asyncio, what
+needs it is imported where it is used.
+"""
+
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from ._account import balance
-from ._async_map import AsyncMap, leave_all
 from ._body import Body
 from ._book import Spending
 from ._client_base import CLOSED, ClientBase, JobBase, Submission, submission
 from ._costs import cost, price
-from ._drive import AsyncShielded, drive_async, undisturbed
 from ._errors import ConfigurationError, RunComfyError
 from ._http_types import Flow
 from ._inputs import Input, OutT
-from ._ledger_entry import LedgerEntry, sent_of
-from ._map_base import Options
-from ._map_result import MapResult, MapUpdate
 from ._models import AsyncModels
 from ._outputs import MediaOutput
 from ._price import Price
@@ -31,6 +29,8 @@ from ._wait import Wait
 
 if TYPE_CHECKING:
     from ._http import AsyncHttp
+    from ._ledger_entry import LedgerEntry
+    from ._map_result import MapResult, MapUpdate
 
 T = TypeVar("T")
 
@@ -98,9 +98,9 @@ class AsyncClient(ClientBase):
         ordered: bool = False,
         budget_usd: float | None = None,
         timeout: float | None = None,
-        on_update: Callable[[MapUpdate], object] | None = None,
+        on_update: "Callable[[MapUpdate], object] | None" = None,
         progress: bool = False,
-    ) -> AsyncGenerator[MapResult[OutT], None]:
+    ) -> "AsyncGenerator[MapResult[OutT], None]":
         """Run any number of inputs, some at a time, and yield what became of each. As `Client.map`.
 
         The inputs may come from an async iterator, too; they are taken in a task of their own, so that an input that is
@@ -109,6 +109,9 @@ class AsyncClient(ClientBase):
         interruption is the cancellation of the task while it waits for a result. ``contextlib.aclosing(client.map(…))``
         makes sure that the map has ended when a loop is left early; so does closing the client.
         """
+        from ._async_map import AsyncMap
+        from ._map_base import Options
+
         options = Options(run, budget_usd, concurrency, ordered, timeout, on_update, progress)
         return AsyncMap[OutT](self, AsyncJob, options).results(inputs)
 
@@ -120,7 +123,9 @@ class AsyncClient(ClientBase):
         """Resume a job by its id; nothing is sent. As `Client.job`."""
         return AsyncJob(self, request_id, output)
 
-    def _resumed(self, entry: LedgerEntry, output: type[Any]) -> "AsyncJob[Any]":
+    def _resumed(self, entry: "LedgerEntry", output: type[Any]) -> "AsyncJob[Any]":
+        from ._ledger_entry import sent_of
+
         assert entry.request_id is not None
         return AsyncJob(self, entry.request_id, output, entry.model_id, sent=sent_of(entry))
 
@@ -139,13 +144,20 @@ class AsyncClient(ClientBase):
 
     async def spending(self) -> Spending:
         """What has been spent. As `Client.spending`."""
+        import asyncio
+
         return self._book.spending() if self._ledger is None else await asyncio.to_thread(self._book.spending)
 
     async def close(self) -> None:
         """Close the connections. As `Client.close`."""
+        import asyncio
+
         self._closing = True
         try:
-            await leave_all(self._maps)
+            if self._maps:
+                from ._async_map import leave_all
+
+                await leave_all(self._maps)
         finally:
             self._closed = True
             while self._connections:
@@ -162,6 +174,10 @@ class AsyncClient(ClientBase):
         await self.close()
 
     async def _submitted(self, submission: Submission, cancel_on_interrupt: bool | None = None) -> "AsyncJob[Any]":
+        import asyncio
+
+        from ._async_drive import AsyncShielded, undisturbed
+
         body = await self._body(submission)
         timeout, attempt = self._settings.timeout, self._attempt(submission, body)
         work = AsyncShielded(self._drive(submit(attempt, timeout)))
@@ -178,16 +194,24 @@ class AsyncClient(ClientBase):
     async def _body(self, submission: Submission) -> Body:
         """The body of a submit. Reading files takes its time, and an event loop has none."""
         draft, limit = submission.draft, self._settings.max_request_bytes
-        return await asyncio.to_thread(draft.body, limit) if draft.files else draft.body(limit)
+        if not draft.files:
+            return draft.body(limit)
+        import asyncio
+
+        return await asyncio.to_thread(draft.body, limit)
 
     async def _drive(self, flow: Flow[T]) -> T:
+        from ._async_drive import drive_async
+
         return await drive_async(flow, lambda request: self._connected().send(request))
 
     def _connected(self) -> "AsyncHttp":
         """The connections, which belong to the event loop that they were opened in."""
         if self._closed:
             raise ConfigurationError(CLOSED)
-        from ._http import AsyncHttp  # only what talks to the network pays for loading httpx
+        import asyncio
+
+        from ._http import AsyncHttp  # only what talks to the network pays for loading httpcore
 
         loop = asyncio.get_running_loop()
         if loop not in self._connections:
@@ -261,6 +285,10 @@ class AsyncJob(JobBase[OutT]):
             error.request_id = error.request_id or self.id
             raise
         except BaseException as error:
+            import asyncio
+
+            from ._async_drive import undisturbed
+
             cancel = self._client._cancels(cancel_on_interrupt) and not isinstance(error, Exception)
             with undisturbed(), suppress(asyncio.CancelledError):  # the first one is raised
                 await self._client._drive(self._flows.leave(error, cancel=cancel))

@@ -1,6 +1,5 @@
 """Work in threads that can be stopped: by Ctrl-C in a sync call, by the cancellation of its task in an async one."""
 
-import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -9,7 +8,7 @@ from contextvars import copy_context
 from threading import Event, Lock, Thread
 from typing import TypeVar
 
-from ._drive import Shielded, undisturbed
+from ._drive import Shielded
 
 T = TypeVar("T")
 
@@ -75,6 +74,10 @@ def run(work: Callable[[Stop], T]) -> T:
 
 async def run_async(work: Callable[[Stop], T]) -> T:
     """As `run`, beside the event loop."""
+    import asyncio  # it takes its time to load, and has been loaded by those who await this
+
+    from ._async_drive import undisturbed
+
     stop, loop, done, outcome = Stop(), asyncio.get_running_loop(), asyncio.Event(), Future[T]()
 
     def do() -> None:

@@ -13,7 +13,7 @@ from time import time
 from typing import Any, Literal, NamedTuple, Protocol
 
 from ._errors import BudgetExceededError
-from ._http_types import Flow, awaited
+from ._http_types import Flow, Pending, Settled, awaited
 
 State = Literal["submitting", "open", "unknown", "completed", "failed", "cancelled", "refused", "not_sent"]
 ENDED: tuple[State, ...] = ("completed", "failed", "cancelled")
@@ -168,7 +168,7 @@ def spending(totals: Iterable[tuple[str | None, str, Amounts]]) -> Spending:
 class Entry(Protocol):
     """One submit in a book."""
 
-    def change(self, change: Change, /) -> "Future[None]":
+    def change(self, change: Change, /) -> Pending[None]:
         """Book what has become known of it. Changes are written in the order of the calls."""
         ...
 
@@ -176,7 +176,7 @@ class Entry(Protocol):
 class NewEntry(Entry, Protocol):
     """A submit that is not booked yet."""
 
-    def earlier(self) -> "Future[Any]":
+    def earlier(self) -> Pending[Any]:
         """What the run has booked of an equal submit before, which must not be sent again; None where nothing.
 
         Raises:
@@ -184,7 +184,7 @@ class NewEntry(Entry, Protocol):
         """
         ...
 
-    def begin(self, limits: Sequence[Limit], price_usd: float | None) -> "Future[Any]":
+    def begin(self, limits: Sequence[Limit], price_usd: float | None) -> Pending[Any]:
         """Book it, before anything is sent.
 
         Args:
@@ -217,6 +217,9 @@ class Book(Protocol):
         ...
 
 
+_NOTHING: Settled[None] = Settled(None)
+
+
 class MemoryBook:
     """The book of a client without a ledger."""
 
@@ -243,10 +246,10 @@ class _Entry:
         self._state: State = "not_sent"
         self._cost: int | None = None
 
-    def earlier(self) -> "Future[Any]":
-        return done(None)
+    def earlier(self) -> Pending[Any]:
+        return _NOTHING
 
-    def begin(self, limits: Sequence[Limit], price_usd: float | None) -> "Future[Any]":
+    def begin(self, limits: Sequence[Limit], price_usd: float | None) -> Pending[Any]:
         with self._book.lock:
             for limit in limits:
                 totals = self._book.totals.items()
@@ -257,13 +260,13 @@ class _Entry:
                     return failed(refusal)
             self._price = None if price_usd is None else micro(price_usd)
             self._become("submitting", None)
-        return done(None)
+        return _NOTHING
 
-    def change(self, change: Change) -> "Future[None]":
+    def change(self, change: Change) -> Pending[None]:
         with self._book.lock:
             cost = self._cost if change.cost_usd is None else micro(change.cost_usd)
             self._become(merged(self._state, change), cost)
-        return done(None)
+        return _NOTHING
 
     def _become(self, state: State, cost: int | None) -> None:
         before = amounts(self._state, self._price, self._cost)
@@ -277,15 +280,8 @@ class _Entry:
 class _Elsewhere:
     """A job that was submitted by another client."""
 
-    def change(self, _: Change, /) -> "Future[None]":
-        return done(None)
-
-
-def done(value: Any) -> "Future[Any]":
-    """A future that has its result already."""
-    future: Future[Any] = Future()
-    future.set_result(value)
-    return future
+    def change(self, _: Change, /) -> Pending[None]:
+        return _NOTHING
 
 
 def failed(error: Exception) -> "Future[Any]":
@@ -295,7 +291,7 @@ def failed(error: Exception) -> "Future[Any]":
     return future
 
 
-def written(change: "Future[None]", what: str) -> Flow[None]:
+def written(change: Pending[None], what: str) -> Flow[None]:
     """Wait a while until a change is booked. What the API did is done: that it cannot be written is only logged."""
     try:
         yield from awaited(change, _PATIENCE)

@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
+from . import _worker
 from ._account import balance
 from ._book import Spending
 from ._client_base import CLOSED, ClientBase, JobBase, Submission, submission
@@ -14,10 +15,6 @@ from ._drive import Shielded, drive
 from ._errors import ConfigurationError, RunComfyError
 from ._http_types import Flow
 from ._inputs import Input, OutT
-from ._ledger_entry import LedgerEntry, sent_of
-from ._map import Map, leave_all
-from ._map_base import Options
-from ._map_result import MapResult, MapUpdate
 from ._models import Models
 from ._outputs import MediaOutput
 from ._price import Price
@@ -30,6 +27,8 @@ from ._wait import Wait
 
 if TYPE_CHECKING:
     from ._http import Http
+    from ._ledger_entry import LedgerEntry
+    from ._map_result import MapResult, MapUpdate
 
 T = TypeVar("T")
 
@@ -124,9 +123,9 @@ class Client(ClientBase):
         ordered: bool = False,
         budget_usd: float | None = None,
         timeout: float | None = None,
-        on_update: Callable[[MapUpdate], object] | None = None,
+        on_update: "Callable[[MapUpdate], object] | None" = None,
         progress: bool = False,
-    ) -> Generator[MapResult[OutT], None, None]:
+    ) -> "Generator[MapResult[OutT], None, None]":
         """Run any number of inputs, some at a time, and yield what became of each: a failed one is a result, too.
 
         Args:
@@ -169,6 +168,9 @@ class Client(ClientBase):
             ConfigurationError: `concurrency`, `timeout`, `budget_usd` or `progress` cannot be used, or there is a `run`
                 and no ledger.
         """
+        from ._map import Map  # what a plain submit does not need is loaded when it is used
+        from ._map_base import Options
+
         options = Options(run, budget_usd, concurrency, ordered, timeout, on_update, progress)
         return Map[OutT](self, Job, options).results(inputs)
 
@@ -189,7 +191,9 @@ class Client(ClientBase):
         """
         return Job(self, request_id, output)
 
-    def _resumed(self, entry: LedgerEntry, output: type[Any]) -> "Job[Any]":
+    def _resumed(self, entry: "LedgerEntry", output: type[Any]) -> "Job[Any]":
+        from ._ledger_entry import sent_of
+
         assert entry.request_id is not None
         return Job(self, entry.request_id, output, entry.model_id, sent=sent_of(entry))
 
@@ -240,12 +244,16 @@ class Client(ClientBase):
         """
         self._closing = True
         try:
-            leave_all(self._maps)
+            if self._maps:
+                from ._map import leave_all
+
+                leave_all(self._maps)
         finally:
             self._closed = True
             http = self._connections.pop(os.getpid(), None)
             if http is not None:
                 http.close()
+            _worker.dismiss()
             self._close_ledger()
 
     def __enter__(self) -> Self:
@@ -258,7 +266,7 @@ class Client(ClientBase):
         """Submit, and `use` the job; from its acceptance on, no interruption leaves without its id."""
         body = submission.draft.body(self._settings.max_request_bytes)
         timeout, attempt = self._settings.timeout, self._attempt(submission, body)
-        work = Shielded(lambda: self._drive(submit(attempt, timeout)))
+        work = Shielded(lambda: self._drive(submit(attempt, timeout)), _worker.begin)
         try:
             accepted, accepted_at = work.result(), monotonic()
             sent = Sent(body.record, attempt.once.sent_at)
@@ -277,7 +285,7 @@ class Client(ClientBase):
 
     def _connected(self) -> "Http":
         """The connections of this process: a forked child must not use those of its parent."""
-        from ._http import Http  # only what talks to the network pays for loading httpx
+        from ._http import Http  # only what talks to the network pays for loading httpcore
 
         http: Http | None = self._connections.get(os.getpid())
         if http is None and not self._closed:

@@ -1,17 +1,19 @@
 """The clients that ``edit.run(…)`` uses when it is given none: made from the environment when first needed."""
 
-import asyncio
 import atexit
 import os
 from collections.abc import AsyncIterator
-from hashlib import sha256
+from typing import TYPE_CHECKING
 
 from ._async_client import AsyncClient
 from ._client import Client
 from ._settings import BASE_URL_VARIABLE, TOKEN_VARIABLES
 
+if TYPE_CHECKING:
+    import asyncio
+
 _clients: dict[bytes, Client] = {}
-_async_clients: dict[tuple[asyncio.AbstractEventLoop, bytes], tuple[AsyncClient, AsyncIterator[None]]] = {}
+_async_clients: "dict[tuple[asyncio.AbstractEventLoop, bytes], tuple[AsyncClient, AsyncIterator[None]]]" = {}
 
 
 def default_client() -> Client:
@@ -36,6 +38,8 @@ async def default_async_client() -> AsyncClient:
     Raises:
         ConfigurationError: the environment has no token.
     """
+    import asyncio  # which programs without an event loop do without
+
     key = asyncio.get_running_loop(), _environment()
     if key not in _async_clients:
         for closed in [known for known in _async_clients if known[0].is_closed()]:
@@ -48,7 +52,7 @@ async def default_async_client() -> AsyncClient:
     return _async_clients[key][0]
 
 
-async def _until_closed(key: tuple[asyncio.AbstractEventLoop, bytes], client: AsyncClient) -> AsyncIterator[None]:
+async def _until_closed(key: "tuple[asyncio.AbstractEventLoop, bytes]", client: AsyncClient) -> AsyncIterator[None]:
     try:
         yield
     finally:
@@ -58,5 +62,7 @@ async def _until_closed(key: tuple[asyncio.AbstractEventLoop, bytes], client: As
 
 def _environment() -> bytes:
     """What decides which account and which server a client talks to; hashed, since the token is part of it."""
+    from hashlib import sha256  # it takes its time to load
+
     values = [os.environ.get(variable) for variable in (*TOKEN_VARIABLES, BASE_URL_VARIABLE)]
     return sha256(repr(values).encode(errors="surrogatepass")).digest()

@@ -8,7 +8,6 @@ import json
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from fractions import Fraction
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
@@ -130,6 +129,8 @@ def _comparable(value: object) -> object:
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, bytes):
+        from hashlib import sha256  # it takes its time to load, and hardly any input needs it
+
         return {"sha256": sha256(value).hexdigest()}
     if isinstance(value, Path):
         return {"path": str(value)}

@@ -1,9 +1,11 @@
 """Where an output came from: what its files are named after, and what fetching them needs of the client."""
 
-import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import ssl
 
 
 class Sent(NamedTuple):
@@ -25,7 +27,7 @@ class Source:
     origin: str | None = field(default=None, compare=False)
     """The base URL of the client, less ``/v1``; None where there was no client."""
     proxy: str | None = field(default=None, compare=False, repr=False)
-    verify: bool | ssl.SSLContext | Path = field(default=True, compare=False)
+    verify: "bool | ssl.SSLContext | Path" = field(default=True, compare=False)
     request_id: str | None = field(default=None, compare=False)
     model_id: str | None = field(default=None, compare=False)
     sent: Sent | None = field(default=None, compare=False, repr=False)
@@ -36,5 +38,5 @@ class Source:
 
     def __reduce__(self) -> tuple[Any, ...]:
         proxy = None if self.proxy is None or "@" in self.proxy else self.proxy  # before it may stand a password
-        verify = True if isinstance(self.verify, ssl.SSLContext) else self.verify
+        verify = self.verify if isinstance(self.verify, bool | Path) else True
         return Source, (self.origin, proxy, verify, self.request_id, self.model_id, self.sent)

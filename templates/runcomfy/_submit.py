@@ -4,7 +4,6 @@ import atexit
 import logging
 import os
 from collections.abc import Sequence
-from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
@@ -217,6 +216,8 @@ class Attempt:
 
     def unknown(self, reason: str, answer: Answer | None = None) -> SubmissionOutcomeUnknown:
         """The error for a submit that may have been accepted."""
+        from hashlib import sha256  # it takes its time to load, and most programs never need it
+
         self._reason = reason
         request_id = answer.request_id if answer else None
         look = f"client.job({request_id!r}, …).status() tells" if request_id else "look at your request history"

@@ -1,0 +1,64 @@
+"""Threads that do one thing: one of its own for what takes its time, and one that is kept for the next submit."""
+
+import os
+from collections.abc import Callable
+from queue import SimpleQueue
+from threading import Thread
+
+Begin = Callable[[Callable[[], object], Callable[[], object]], object]
+"""Does work in another thread, a daemon, and calls something at its end. Neither may raise.
+
+Raises a `RuntimeError` where there can be no more threads.
+"""
+
+_idle: list["_Worker"] = []
+"""Taken from and added to by one operation each, so that no lock is needed, and a signal can come at any moment."""
+
+
+def begin_alone(work: Callable[[], object], then: Callable[[], object]) -> None:
+    """Begin work in a thread of its own."""
+
+    def both() -> None:
+        work()
+        then()
+
+    Thread(target=both, name="runcomfy", daemon=True).start()
+
+
+def begin(work: Callable[[], object], then: Callable[[], object]) -> None:
+    """Begin work in the thread that did the last one, which saves as much time as a request takes."""
+    try:
+        worker = _idle.pop()
+    except IndexError:
+        worker = _Worker()
+    worker.tasks.put((work, then))
+
+
+def dismiss() -> None:
+    """End the threads that have nothing to do."""
+    while _idle:
+        try:
+            worker = _idle.pop()
+        except IndexError:  # another thread was faster
+            return
+        worker.tasks.put(None)
+        worker.thread.join()
+
+
+class _Worker:
+    def __init__(self) -> None:
+        self.tasks: SimpleQueue[tuple[Callable[[], object], Callable[[], object]] | None] = SimpleQueue()
+        self.thread = Thread(target=self._serve, name="runcomfy-submit", daemon=True)
+        self.thread.start()
+
+    def _serve(self) -> None:
+        while (task := self.tasks.get()) is not None:
+            work, then = task
+            work()
+            _idle.append(self)  # before anybody is told, who may have more work at once
+            then()
+            del task, work, then  # what they hold may be large
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_idle.clear)  # the threads are those of the parent
