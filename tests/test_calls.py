@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import sys
 import threading
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
