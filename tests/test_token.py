@@ -290,6 +290,15 @@ def test_an_answer_that_is_no_http_is_not_quoted_with_the_token(kind: Kind, answ
     assert SECRET not in everything_about(caught.value)
 
 
+def test_an_answer_whose_compression_is_damaged_is_unknown_and_not_quoted_with_the_token(kind: Kind) -> None:
+    with RawServer([http_answer("200 OK", f"no gzip: {SECRET}".encode(), "Content-Encoding: gzip")]) as server:
+        client = kind.client(base_url=server.url, token=SECRET)
+        with pytest.raises(SubmissionOutcomeUnknown, match="DecodingError") as caught:
+            kind.settle(client.submit(REQUEST))
+
+    assert SECRET not in everything_about(caught.value)
+
+
 @pytest.mark.parametrize("token", ["short", "abcdefghijklmno", "tree" * 3])
 def test_a_short_token_may_be_there_by_chance(kind: Kind, token: str) -> None:
     with RawServer([http_answer("404 Not Found", json.dumps({"message": f"a {token}"}).encode())]) as server:

@@ -85,6 +85,6 @@ def own_task(work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
 
 def undisturbed() -> AbstractContextManager[object]:
     """Keep frameworks on anyio, such as Starlette, from cancelling again what follows their first cancellation."""
-    from anyio import CancelScope  # it comes with httpx, which is loaded by now
+    from anyio import CancelScope  # it comes with httpx
 
     return CancelScope(shield=True)

@@ -64,9 +64,9 @@ class Http:
             for other in expired:
                 other.close()
             answer = connection.handle_request(base.request(request, request.body, _watch))
-            body = answer.read()
+            answer.read()
             answer.close()
-            return _response(answer, body, self._settings.token)
+            return _response(answer, self._settings.token)
         except Exception as error:
             bare(error, handled, self._settings.token.blotted)
             raise _failure(error, request, once, closed=self._closed) from error
@@ -116,9 +116,9 @@ class AsyncHttp:
                     await other.aclose()
                 sent = base.request(request, _in_pieces(request.body), _watch_async)
                 answer = await connection.handle_async_request(sent)
-                body = await answer.aread()
+                await answer.aread()
                 await answer.aclose()
-                return _response(answer, body, self._settings.token)
+                return _response(answer, self._settings.token)
         except ConfigurationError:
             raise
         except asyncio.CancelledError as interruption:
@@ -286,30 +286,27 @@ def _in_pieces(body: bytes | None) -> bytes | AsyncIterator[bytes] | None:
     return pieces()
 
 
-def _response(answer: httpcore.Response, body: bytes, token: Token) -> Response:
-    """The answer; a server that repeats the token, as some error pages do, is not quoted with it."""
+def _response(answer: httpcore.Response, token: Token) -> Response:
+    """The answer, which was read; a server that repeats the token, as some error pages do, is not quoted with it."""
+    body = answer.content
     retry_after: str | None = None
-    encodings: list[str] = []
+    encodings: list[tuple[bytes, bytes]] = []
     for name, value in answer.headers:
         match name.lower():
             case b"retry-after":
                 retry_after = value.decode("latin-1")
             case b"content-encoding":
-                encodings.append(value.decode("latin-1"))
+                encodings.append((name, value))
     if encodings:
-        body = _decoded(body, ", ".join(encodings))
+        import httpx  # which knows every encoding that is installed
+
+        body = httpx.Response(answer.status, headers=encodings, content=body).content
     if not token.may_be_in(body):
         return Response(answer.status, body, retry_after)
     cleaned = blotted_body(body, token.blotted)
     # Where nothing is escaped as JSON does, the texts in it stand in the body as they are.
     is_settled = cleaned == body and b"\\" not in body and b"\0" not in body
     return Response(answer.status, cleaned, retry_after, None if is_settled else token.blotted)
-
-
-def _decoded(body: bytes, encodings: str) -> bytes:
-    import httpx  # which knows every encoding that is installed
-
-    return httpx.Response(200, headers={"Content-Encoding": encodings}, content=body).content
 
 
 def _failure(error: Exception, request: Request, once: Once, *, closed: bool) -> Exception:

@@ -61,4 +61,5 @@ class _Worker:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_idle.clear)  # the threads are those of the parent
+    # A process is best forked with one thread only; and those of the parent are none of the child's.
+    os.register_at_fork(before=dismiss, after_in_child=_idle.clear)
