@@ -86,7 +86,7 @@ def make(
     modules: Iterable[Module], holders: Iterable[ImportPath], files: Layout, package: str, templates: Templates
 ) -> Tree:
     """The files of some of the models, and of some of the packages that hold them."""
-    codes = [classes(module) for module in modules]
+    codes = classes(modules)
     rendered = {**render(codes, package, files, templates), **packages(holders, files, templates)}
     try:
         excused = _own_constructs(package, templates)
@@ -105,6 +105,6 @@ def _own_constructs(package: str, templates: Templates) -> frozenset[str]:
         return frozenset()
     plain = name(normalise(ModelSchema("vendor/model", "schemas/vendor/model.json", _PLAIN)))
     files = layout([plain.path], package)
-    rendered = render([classes(plain)], package, files, templates) | packages(files.packages, files, templates)
+    rendered = render(classes([plain]), package, files, templates) | packages(files.packages, files, templates)
     found = (objections(path, text, package) for path, text in rendered.items())
     return frozenset(reason for path_found in found for _, reason in path_found)
