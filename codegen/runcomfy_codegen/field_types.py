@@ -15,7 +15,6 @@ from .plain import WORDS, Plain
 
 _BATCH = 200
 """Fields in one call: each call has its price, and in a long one each field costs more."""
-_IN_ONE_CLASS = 20
 _MOST_KNOWN = 50_000
 _KEPT_BACK = {*WORDS, "media", "values", "patterns", "uniqueItems"}
 """The texts, and the keywords that datamodel-code-generator does not know."""
@@ -100,36 +99,35 @@ def _annotations(fields: list[dict[str, Plain]], *, is_input: bool) -> list[str]
     inlined = Inlined(types)
     exact = Exact() if is_input else ast.NodeTransformer()
     found = {
-        (statement.name, item.target.id): item.annotation
+        item.target.id: item.annotation
         for statement in module.body
-        if isinstance(statement, ast.ClassDef)
+        if isinstance(statement, ast.ClassDef) and statement.name == "C"
         for item in statement.body
         if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)
     }
-    return [text_of(exact.visit(inlined.visit(found[place]))) for place in document.places]
+    return [text_of(exact.visit(inlined.visit(found[f"f{number}"]))) for number in range(len(fields))]
 
 
 class _Document:
     """What datamodel-code-generator gets to see: no texts, numbers for names, and none of our own keywords.
 
-    ``C0`` has the first fields, ``R0`` stands for a class that a field refers to, and what has a check of ours, which
-    it does not know, becomes a definition ``X0`` of its own, with the check in `checks`.
+    The fields are ``f0``, ``f1`` of one class ``C``; ``R0`` stands for a class that a field refers to. What has a check
+    of ours, which it does not know, becomes a definition ``X0`` of its own, with the check in `checks`.
     """
 
     def __init__(self, *, is_input: bool) -> None:
         self._is_input = is_input
-        self.definitions: dict[str, Plain] = {}
+        self._members: dict[str, Plain] = {}
+        self._required: list[str] = []
+        owner = {"type": "object", "properties": self._members, "required": self._required}
+        self.definitions: dict[str, Plain] = {"C": owner}
         self.checks: dict[str, str] = {}
-        self.places: list[tuple[str, str]] = []
-        """The class and the name of every field."""
 
     def add(self, schema: Plain, *, is_required: bool) -> None:
-        number = len(self.places)  # no name twice: what is no object may get a class that is named after its field
-        place = f"C{number // _IN_ONE_CLASS}", f"f{number}"
-        owner = self.definitions.setdefault(place[0], {"type": "object", "properties": {}, "required": []})
-        owner["properties"][place[1]] = self._schema(schema)
-        owner["required"] += [place[1]] if is_required else []
-        self.places.append(place)
+        name = f"f{len(self._members)}"
+        self._members[name] = self._schema(schema)
+        if is_required:
+            self._required.append(name)
 
     def _schema(self, schema: Plain) -> Plain:
         if "$ref" in schema:
