@@ -7,14 +7,17 @@ shared with the stages before would let through whatever they let through.
 
 import ast
 from collections.abc import Iterator, Set
+from functools import cache
 
-_ALLOWED = (
-    *(ast.Module, ast.ImportFrom, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef),
-    *(ast.Return, ast.Assign, ast.AnnAssign, ast.Expr),
-    *(ast.Constant, ast.Name, ast.Attribute, ast.Subscript, ast.Tuple, ast.List, ast.Call, ast.Await),
-    *(ast.BinOp, ast.UnaryOp, ast.BitOr, ast.USub),
-    *(ast.Load, ast.Store, ast.alias, ast.arguments, ast.arg, ast.keyword),
-)
+# Of these, only what stands in them can be wrong.
+_HARMLESS = {
+    *(ast.Module, ast.Return, ast.Constant, ast.Subscript, ast.Tuple, ast.List, ast.Await, ast.BinOp, ast.UnaryOp),
+    *(ast.BitOr, ast.USub, ast.alias, ast.arguments, ast.keyword),
+}
+_ALLOWED = {
+    *(ast.ImportFrom, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef, ast.Assign, ast.AnnAssign, ast.Expr),
+    *(ast.Name, ast.Attribute, ast.Call, ast.arg, *_HARMLESS),
+}
 _IMPORTED = {
     "collections.abc": {"Mapping", "Sequence"},
     "pydantic": {"Field", "StrictBool", "StrictInt", "StrictStr"},
@@ -63,28 +66,57 @@ def objections(path: str, text: str, package: str) -> Iterator[tuple[int, str]]:
         tree = ast.parse(text.encode())  # as Python will read the file, with the encoding that it declares
     except (SyntaxError, ValueError, RecursionError) as error:
         raise UnsafeCode(f"{path}: does not parse: {error}") from error
-    known = _BUILTINS | _CONSTANTS | {"_runtime"}.union(*_IMPORTED.values(), _defined(tree))
-    for node, reason in _objections(tree, package, known):
+    nodes = _all_of(tree)
+    known = _BUILTINS | _CONSTANTS | {"_runtime"}.union(*_IMPORTED.values(), _defined(nodes))
+    for node, reason in _objections(tree, nodes, package, known):
         yield getattr(node, "lineno", 0), reason
 
 
-def _defined(tree: ast.Module) -> Iterator[str]:
+@cache
+def _parts(kind: type[ast.AST]) -> tuple[str, ...]:
+    """The fields of a node that may hold others. Whether a name is read or assigned is told by what it stands in."""
+    texts = {"arg", "asname", "attr", "ctx", "id", "kind", "level", "module", "type_comment"}
+    return () if kind is ast.Constant else tuple(name for name in kind._fields if name not in texts)
+
+
+def _parts_of(node: ast.AST) -> Iterator[ast.AST]:
+    for name in _parts(type(node)):
+        part = getattr(node, name, None)
+        if isinstance(part, ast.AST):
+            yield part
+        elif part and isinstance(part, list):
+            yield from (item for item in part if isinstance(item, ast.AST))
+
+
+def _all_of(root: ast.AST) -> list[ast.AST]:
+    """A node and all below it, level by level. It stands for `ast.walk`, which is much slower."""
+    found = [root]
+    for node in found:
+        found += _parts_of(node)
+    return found
+
+
+def _defined(nodes: list[ast.AST]) -> Iterator[str]:
     """The module's own classes and the parameters of its functions."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.ClassDef):
             yield node.name
         elif isinstance(node, ast.arg):
             yield node.arg
 
 
-def _objections(tree: ast.Module, package: str, known: set[str]) -> Iterator[tuple[ast.AST, str]]:
+def _objections(
+    tree: ast.Module, nodes: list[ast.AST], package: str, known: set[str]
+) -> Iterator[tuple[ast.AST, str]]:
     for statement in tree.body:
         if isinstance(statement, ast.ClassDef):
             yield from _about_class(statement)
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef) and statement.name not in _FUNCTIONS:
             yield statement, f"defines {statement.name}"
     inside = {id(node) for node in tree.body}
-    for node in ast.walk(tree):
+    for node in nodes:
+        if type(node) in _HARMLESS:
+            continue
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and id(node) not in inside:
             yield node, f"defines {node.name} inside another definition"
         for type_ in _types(node):
@@ -95,11 +127,11 @@ def _objections(tree: ast.Module, package: str, known: set[str]) -> Iterator[tup
 
 def _about_class(definition: ast.ClassDef) -> Iterator[tuple[ast.AST, str]]:
     for base in definition.bases:
-        of_runtime = ast.unparse(base.value if isinstance(base, ast.Subscript) else base)
+        of_runtime = _text(base.value if isinstance(base, ast.Subscript) else base)
         if of_runtime.removeprefix("_runtime.") not in _BASES or "." not in of_runtime:
             yield base, f"is derived from {of_runtime}"
     for statement in definition.body:
-        name = ast.unparse(statement.target) if isinstance(statement, ast.AnnAssign) else ""
+        name = _text(statement.target) if isinstance(statement, ast.AnnAssign) else ""
         if name.startswith("__") or name in _BUILTINS:
             yield statement, f"assigns {name}"
 
@@ -114,33 +146,45 @@ def _types(node: ast.AST) -> Iterator[ast.expr | None]:
 
 def _texts(type_: ast.AST | None) -> Iterator[ast.AST]:
     """Python evaluates a text in the place of a type; only a Literal and a call have texts for values."""
-    if isinstance(type_, ast.Constant) and isinstance(type_.value, str):
-        yield type_
-    is_literal = isinstance(type_, ast.Subscript) and ast.unparse(type_.value) == "Literal"
-    if type_ is not None and not is_literal and not isinstance(type_, ast.Call):
-        for part in ast.iter_child_nodes(type_):
-            yield from _texts(part)
+    todo = [type_]
+    while todo:
+        part = todo.pop()
+        if isinstance(part, ast.Constant):
+            if isinstance(part.value, str):
+                yield part
+        elif not isinstance(part, ast.Call | None) and not (
+            isinstance(part, ast.Subscript) and _text(part.value) == "Literal"
+        ):
+            todo += _parts_of(part)
 
 
 def _objection(node: ast.AST, package: str, known: set[str]) -> str | None:
     match node:
+        case ast.Name(id=name, ctx=context):
+            return f"reads {name}" if name not in known and isinstance(context, ast.Load) else None
+        case ast.Attribute(value=value, attr=name):
+            return None if name in _OF_RUNTIME and _text(value) == "_runtime" else f"reads {ast.unparse(node)}"
+        case ast.Call(func=function):
+            return None if (called := _text(function)) in _CALLED else f"calls {called}"
         case ast.ImportFrom(module=module, names=aliases, level=level):
             names = {alias.name for alias in aliases if alias.asname is None or alias.asname == alias.name}
             allowed = {"_runtime"} if module == package else _IMPORTED.get(module or "", set())
             fine = level == 0 and len(names) == len(aliases) and names <= allowed
             return None if fine else f"imports {ast.unparse(node)}"
-        case ast.Call(func=function) if (called := ast.unparse(function)) not in _CALLED:
-            return f"calls {called}"
-        case ast.Attribute() if not (ast.unparse(node.value) == "_runtime" and node.attr in _OF_RUNTIME):
-            return f"reads {ast.unparse(node)}"
-        case ast.Name(id=name, ctx=ast.Load()) if name not in known:
-            return f"reads {name}"
         case ast.Assign(targets=targets) if not {ast.unparse(target) for target in targets} <= _CONSTANTS:
             return f"assigns {', '.join(map(ast.unparse, targets))}"
         case ast.Expr(value=value) if not isinstance(value, ast.Constant):
             return "is a statement without effect"
         case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef() if node.decorator_list:
             return "is decorated"
-        case _ if not isinstance(node, _ALLOWED):
-            return f"contains {type(node).__name__}"
-    return None
+    return None if type(node) in _ALLOWED else f"contains {type(node).__name__}"
+
+
+def _text(expression: ast.expr) -> str:
+    """An expression as Python writes it. `ast.unparse` is slow, and names are what is asked for mostly."""
+    match expression:
+        case ast.Name(id=name):
+            return name
+        case ast.Attribute(value=ast.Name(id=holder), attr=name):
+            return f"{holder}.{name}"
+    return ast.unparse(expression)
