@@ -1,19 +1,21 @@
-"""What earlier runs found out and made, kept below the output folder as hashes; it can be deleted at any time.
+"""What earlier runs found out and made, kept below the output folder; it can be deleted at any time.
 
-It holds no generated text. A file in the output counts as made when what it is made of, the tools that make it and its
+It holds no generated code. A file in the output counts as made when what it is made of, the tools that make it and its
 own bytes are those of the earlier run.
 """
 
 import json
-import platform
-from collections.abc import Iterable
+import os
+import re
+import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from hashlib import sha256
-from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from .atomic import replace
+from .fingerprints import Fingerprints, Seen, digest
 from .layout import ImportPath
 from .templates import VERSION, Templates
 
@@ -26,51 +28,57 @@ _DECIDING = ("datamodel-code-generator", "inflect", "jinja2", "ruff")
 class Cache:
     """What one version of the tools found out and made."""
 
-    tools: str
-    paths: dict[str, ImportPath] = field(default_factory=dict)
-    """The import paths of models, by the hashes of their schema files."""
+    tools: str = ""
+    models: dict[str, tuple[str, ImportPath]] = field(default_factory=dict)
+    """The hashes of schema files and the import paths of their models, by the names of the files."""
     files: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Of each file in the output, the hash of what it was made of and its own."""
+    seen: dict[str, Seen] = field(default_factory=dict)
+    """The fingerprints of all these files, and of the tools."""
 
 
-def digest(*parts: bytes) -> str:
-    """What tells contents apart."""
-    return sha256(b"\0".join(parts)).hexdigest()
-
-
-def tools(templates: Templates) -> str:
+def tools(templates: Templates, fingerprints: Fingerprints) -> str:
     """What tells generators apart: their code, their templates, and the versions of what they use."""
-    parts = [str(VERSION), platform.python_version(), *(f"{name} {version(name)}" for name in _DECIDING)]
-    code = {file.name: file for file in Path(__file__).parent.glob("*.py")}
+    parts = [str(VERSION), sys.version, *_versions()]
+    with os.scandir(Path(__file__).parent) as entries:
+        code = {entry.name: entry.path for entry in entries if entry.name.endswith(".py")}
     for name, file in (*sorted(code.items()), *templates.files((".jinja",)).items()):
-        parts.append(f"{name} {digest(file.read_bytes())}")
+        parts.append(f"{name} {fingerprints.of(file)}")
     return digest("\n".join(parts).encode())
 
 
-def hashes(out: Path, files: Iterable[str]) -> dict[str, str]:
-    """The hashes of files as they stand in the output, less those that cannot be read."""
-    found = {}
-    for file in files:
+def _versions() -> Iterator[str]:
+    """The distributions that decide the output, by the folders that installers make: `importlib.metadata` is slow."""
+    found: dict[str, str] = {}
+    for folder in sys.path:
         with suppress(OSError):
-            found[file] = digest((out / file).read_bytes())
-    return found
+            for name in os.listdir(folder or "."):
+                if name.endswith(".dist-info"):
+                    found.setdefault(re.sub("[-_.]+", "-", name.partition("-")[0]).lower(), name)
+    for distribution in _DECIDING:
+        if distribution not in found:
+            from importlib.metadata import version
+
+            found[distribution] = version(distribution)
+        yield found[distribution]
 
 
-def restore(out: Path, package: str, tools: str) -> Cache | None:
-    """What the last run stored; empty, if other tools did. None, if it is not what was stored."""
+def restore(out: Path, package: str) -> Cache | None:
+    """What the last run stored. None, if it is not what was stored."""
     try:
-        checksum, _, body = _place(out, package).read_bytes().partition(b"\n")
-    except FileNotFoundError:
-        return Cache(tools)
-    except OSError:
+        stored = _load(_place(out, package))
+        return Cache() if stored is None else _as_stored(**stored)
+    except (OSError, ValueError, TypeError):
         return None
-    if checksum != digest(body).encode():
-        return None
-    stored = json.loads(body)
-    if stored["tools"] != tools:
-        return Cache(tools)
-    paths = {schema: tuple(path) for schema, path in stored["paths"].items()}
-    return Cache(tools, paths, {file: (of, own) for file, (of, own) in stored["files"].items()})
+
+
+def _as_stored(tools: str, models: dict[str, Any], files: dict[str, Any], seen: dict[str, Any]) -> Cache:
+    return Cache(
+        tools,
+        {source: (hash_, tuple(path)) for source, (hash_, path) in models.items()},
+        {file: (of, own) for file, (of, own) in files.items()},
+        {path: tuple(found) for path, found in seen.items()},
+    )
 
 
 def store(cache: Cache, out: Path, package: str) -> None:
@@ -79,11 +87,43 @@ def store(cache: Cache, out: Path, package: str) -> None:
     Raises:
         OSError: it cannot be kept, so that the next run makes everything anew.
     """
-    body = json.dumps(asdict(cache)).encode()
-    place = _place(out, package)
+    _save(_place(out, package), asdict(cache))
+
+
+def restore_types(out: Path, package: str, tools: str) -> dict[str, str]:
+    """The types of fields that earlier runs of the same tools had made."""
+    try:
+        stored = _load(_types(out, package)) or {}
+    except (OSError, ValueError):
+        stored = {}
+    return stored["types"] if stored.get("tools") == tools else {}
+
+
+def store_types(types: dict[str, str], out: Path, package: str, tools: str) -> None:
+    """Keep the types of fields for the next run, as `store` does."""
+    _save(_types(out, package), {"tools": tools, "types": types})
+
+
+def _load(place: Path) -> dict[str, Any] | None:
+    try:
+        checksum, _, body = place.read_bytes().partition(b"\n")
+    except FileNotFoundError:
+        return None
+    if checksum != digest(body).encode():
+        raise ValueError(f"{place} is not as it was stored")
+    stored: dict[str, Any] = json.loads(body)
+    return stored
+
+
+def _save(place: Path, value: dict[str, Any]) -> None:
+    body = json.dumps(value, separators=(",", ":")).encode()
     replace(place.with_name(".gitignore"), b"*\n")
     replace(place, digest(body).encode() + b"\n" + body)
 
 
 def _place(out: Path, package: str) -> Path:
     return out / FOLDER / f"{package}.json"
+
+
+def _types(out: Path, package: str) -> Path:
+    return out / FOLDER / f"{package}.types.json"

@@ -101,7 +101,9 @@ class _Printed(NamedTuple):
 @lru_cache(maxsize=4096)
 def _printed(type_: FieldType, alias: str | None) -> _Printed:
     """One field as it is printed; most models share most of their fields, hence the cache."""
-    annotation = Inlined({f"R{n}": ast.Name(name) for n, name in enumerate(type_.classes)}).visit(expression(type_.text))
+    annotation = Inlined({f"R{n}": ast.Name(name) for n, name in enumerate(type_.classes)}).visit(
+        expression(type_.text)
+    )
     texts = with_alias(annotation, alias), shown(annotation)
     return _Printed(*texts, *map(_imports, texts))
 

@@ -12,17 +12,20 @@ from . import cache
 from .atomic import alone
 from .errors import GenerationError, OutputError, Problem
 from .incremental import Update, update
+from .staging import Stage
 from .templates import Templates
 from .tree import diff, write
-from .watching import edits
 
 
 def generate(options: argparse.Namespace) -> int:
     """Write the package."""
-    with alone(options.out / options.package):
-        found = _update(options)
+    place = options.out / cache.FOLDER / f"{options.package}.stage"
+    with alone(options.out / options.package), Stage(place) as stage:
+        found = _update(options, stage)
         changed = write(found.tree, options.out, options.package, found.kept)
         try:
+            if found.types is not None:
+                cache.store_types(found.types, options.out, options.package, found.tools)
             if found.cache is not None:
                 cache.store(found.cache, options.out, options.package)
         except OSError as error:
@@ -38,8 +41,9 @@ def generate(options: argparse.Namespace) -> int:
 
 def check(options: argparse.Namespace) -> int:
     """Show what `generate` would change."""
-    found = _update(options)
-    difference = diff(found.tree, options.out, options.package, found.kept)
+    with Stage() as stage:
+        found = _update(options, stage)
+        difference = diff(found.tree, options.out, options.package, found.kept)
     if not difference:
         print(f"{_files(found, options)}, up to date")
         return int(bool(found.problems))
@@ -50,6 +54,8 @@ def check(options: argparse.Namespace) -> int:
 
 def watch(options: argparse.Namespace) -> int:
     """Write the package, and again whenever a schema or a template is edited."""
+    from .watching import edits
+
     folders = [options.schemas, *Templates(options.templates).folders]
     try:
         for files in edits(folders):
@@ -99,10 +105,9 @@ def report(problems: Iterable[Problem]) -> None:
         print(problem, file=sys.stderr)
 
 
-def _update(options: argparse.Namespace) -> Update:
-    found = update(
-        options.schemas, options.out, options.package, Templates(options.templates), keep_going=options.keep_going
-    )
+def _update(options: argparse.Namespace, stage: Stage) -> Update:
+    templates = Templates(options.templates)
+    found = update(options.schemas, options.out, options.package, templates, stage, keep_going=options.keep_going)
     if found.was_damaged:
         place = options.out / cache.FOLDER
         print(f"{place}: is not as it was stored; made everything anew", file=sys.stderr)

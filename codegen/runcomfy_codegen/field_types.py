@@ -37,21 +37,21 @@ class Sought(NamedTuple):
     is_input: bool
 
 
-_known: dict[str, str] = {}
-"""The texts of types, by what is handed on of their fields."""
+known: dict[str, str] = {}
+"""The texts of the types that were made, by what is handed on of their fields."""
 
 
 def field_types(fields: Iterable[Sought]) -> list[FieldType]:
     """The types of some fields, the more at once the better."""
     handed_on = [_handed_on(field) for field in fields]
-    if len(_known) > _MOST_KNOWN:
-        _known.clear()
-    unknown = [key for key in dict.fromkeys(key for key, _ in handed_on) if key not in _known]
+    if len(known) > _MOST_KNOWN:
+        known.clear()
+    unknown = [key for key in dict.fromkeys(key for key, _ in handed_on) if key not in known]
     for is_input in (True, False):
         kin = [key for key in unknown if json.loads(key)["is_input"] is is_input]
         for start in range(0, len(kin), _BATCH):
             _learn(kin[start : start + _BATCH], is_input=is_input)
-    return [FieldType(_known[key], classes) for key, classes in handed_on]
+    return [FieldType(known[key], classes) for key, classes in handed_on]
 
 
 def _handed_on(field: Sought) -> tuple[str, tuple[str, ...]]:
@@ -82,7 +82,7 @@ def _learn(keys: list[str], *, is_input: bool) -> None:
         for key in keys:
             _learn([key], is_input=is_input)
     else:
-        _known.update(zip(keys, made, strict=True))
+        known.update(zip(keys, made, strict=True))
 
 
 def _annotations(fields: list[dict[str, Plain]], *, is_input: bool) -> list[str]:
@@ -131,10 +131,10 @@ class _Document:
 
     def _schema(self, schema: Plain) -> Plain:
         if "$ref" in schema:
-            known = {"type": "object", "properties": {"f0": {"type": "string"}}}
-            self.definitions.setdefault(schema["$ref"].rpartition("/")[2], known)
+            some = {"type": "object", "properties": {"f0": {"type": "string"}}}
+            self.definitions.setdefault(schema["$ref"].rpartition("/")[2], some)
             return schema
-        known = {key: value for key, value in schema.items() if key not in _KEPT_BACK}
+        known: Plain = {key: value for key, value in schema.items() if key not in _KEPT_BACK}
         for key in known.keys() & {"items", "additionalProperties"}:
             known[key] = self._schema(known[key])
         if "anyOf" in known:

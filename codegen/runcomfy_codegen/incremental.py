@@ -1,30 +1,37 @@
 """`pipeline.build`, less what an earlier run has made already. The output is the same to the byte."""
 
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from . import cache
-from .cache import Cache, digest
+from .cache import Cache
 from .errors import GenerationError, Problem, SchemaError
+from .fingerprints import Fingerprints, digest
 from .layout import ImportPath, Layout, distinct, layout
-from .load import SchemaFile, find_some
+from .load import Listed, listed, nothing_in
 from .runtime import runtime
+from .staging import Stage
 from .templates import Templates
-from .tree import Tree
 
 if TYPE_CHECKING:
     from .naming import Module
 
+T = TypeVar("T")
+
 _NOTHING = "nothing but its place"
+_BATCH = 100
+"""Models that are made at once: what is known of them is held in memory, and is much more than their files."""
 
 
 @dataclass(frozen=True)
 class Update:
     """What is to be done to a package."""
 
-    tree: Tree
-    """The files that were made anew, and the runtime."""
+    tree: Stage
+    """The files that were made anew."""
     kept: frozenset[str]
     """The files that stand in the output as they have to."""
     problems: list[Problem]
@@ -32,20 +39,21 @@ class Update:
     models: int
     anew: int
     """How many of the models were made anew."""
+    tools: str
     cache: Cache | None
     """What is to be stored once the tree is written; None where the same is stored already."""
+    types: dict[str, str] | None
+    """The same, of the types of fields."""
     was_damaged: bool
     """Whether there was a cache that is not as it was stored."""
 
 
-@dataclass(frozen=True)
-class _Model:
-    """A model of which the place is known, and more only where its file had to be read."""
+class _Model(NamedTuple):
+    """A model of which the place is known."""
 
-    file: SchemaFile
+    file: Listed
     hash: str
     path: ImportPath
-    module: "Module | None"
 
     @property
     def model_id(self) -> str:
@@ -56,78 +64,168 @@ class _Model:
         return self.file.source
 
 
-def update(schemas: Path, out: Path, package: str, templates: Templates, *, keep_going: bool = False) -> Update:
-    """Find out what a package lacks, and make it; nothing is written.
+def update(
+    schemas: Path, out: Path, package: str, templates: Templates, stage: Stage, *, keep_going: bool = False
+) -> Update:
+    """Find out what a package lacks, and make it on the stage; nothing is written.
 
     Raises:
         GenerationError: with everything that is wrong in all files.
     """
-    tools = cache.tools(templates)
-    restored = cache.restore(out, package, tools)
-    known = restored or Cache(tools)
-    models, problems = _models(schemas, known)
+    restored = cache.restore(out, package)
+    fingerprints = Fingerprints(restored.seen if restored else {})
+    tools = cache.tools(templates, fingerprints)
+    known = restored if restored and restored.tools == tools else Cache(tools)
+    maker = _Maker(out, package, templates, tools, stage)
+    models, problems = _models(schemas, known, fingerprints, maker, keep_going=keep_going)
     if problems and not (keep_going and models):
         raise GenerationError(problems)
 
     where = layout((model.path for model in models), package)
+    copied = runtime(package, templates)
     made_of = _made_of(models, where)
-    standing = cache.hashes(out, made_of)
-    kept = frozenset(file for file, of in made_of.items() if known.files.get(file) == (of, standing.get(file)))
+    for name, file in copied.items():
+        made_of[name] = digest(file.source.encode(), str(fingerprints.of(file.path)).encode())
+    root = os.path.abspath(out)
+    standing = {file: fingerprints.of(f"{root}/{file}") for file in made_of}
+    kept = frozenset(file for file, of in made_of.items() if known.files.get(file) == (of, standing[file]))
     missing = made_of.keys() - kept
     anew = [model for model in models if {where.modules[model.path], where.schemas[model.path]} & missing]
-    packages = [path for path, file in where.packages.items() if file in missing]
-    tree = _make(anew, packages, where, package, templates)
+    maker.make_known([model for model in anew if model.source not in maker.made])
+    maker.finish(anew, where, [path for path, file in where.packages.items() if file in missing])
+    stage.add({name: file.text() for name, file in copied.items() if name in missing})
 
-    standing |= {file: digest(text.encode()) for file, text in tree.items()}
+    own = {file: digest(text.encode()) for file, text in stage.items()}
     new = Cache(
         tools,
-        paths={model.hash: model.path for model in models},
-        files={file: (of, standing[file]) for file, of in made_of.items()},
+        models={model.source: (model.hash, model.path) for model in models},
+        files={file: (of, own.get(file) or str(standing[file])) for file, of in made_of.items()},
+        seen=fingerprints.found,
     )
     return Update(
-        tree={**runtime(package, templates), **tree},
-        kept=kept - tree.keys(),
+        tree=stage,
+        kept=kept - own.keys(),
         problems=problems,
         models=len(models),
         anew=len(anew),
+        tools=tools,
         cache=None if new == restored else new,
+        types=maker.learned(),
         was_damaged=restored is None,
     )
 
 
-def _models(schemas: Path, known: Cache) -> tuple[list[_Model], list[Problem]]:
-    """The models of a folder in the order of their ids; only those of new files are read."""
-    files, problems = find_some(schemas)
-    models = []
+def _models(
+    schemas: Path, known: Cache, fingerprints: Fingerprints, maker: "_Maker", *, keep_going: bool
+) -> tuple[list[_Model], list[Problem]]:
+    """The models of a folder in the order of their ids; only new files are read, and their models made."""
+    files, problems = listed(schemas)
+    problems = problems or nothing_in(schemas, files)
+    models: dict[str, _Model] = {}
+    new: list[_Model] = []
     for file in files:
-        hash_ = digest(file.source.encode(), file.content)
-        try:
-            module = None if hash_ in known.paths else _module(file)
-        except SchemaError as error:
-            problems.extend(error.problems)
-            continue
-        models.append(_Model(file, hash_, known.paths[hash_] if module is None else module.path, module))
-    placed, clashes = distinct(models)
-    return placed, sorted({*problems, *clashes})
+        hash_ = str(fingerprints.of(f"{file.folder}/{file.relative}"))
+        last, path = known.models.get(file.source, ("", ()))
+        models[file.source] = _Model(file, hash_, path)
+        if hash_ != last:
+            new.append(models[file.source])
+    failure: Exception | None = None
+    for batch in _batches(new):
+        modules = []
+        for model in batch:
+            try:
+                module = _module(model.file)
+            except SchemaError as error:
+                problems.extend(error.problems)
+                del models[model.source]
+            else:
+                models[model.source] = model._replace(path=module.path)
+                modules.append(module)
+        if failure is None and (keep_going or not problems):
+            try:
+                maker.make(modules)
+            except Exception as error:  # what is wrong with files is told first, all of it
+                failure = error
+    placed, clashes = distinct(models.values())
+    problems = sorted({*problems, *clashes})
+    if failure is not None and (keep_going or not problems):
+        raise failure
+    return placed, problems
 
 
-def _made_of(models: list[_Model], where: Layout) -> dict[str, str]:
+class _Maker:
+    """Makes models, some at a time, and puts their files on the stage."""
+
+    def __init__(self, out: Path, package: str, templates: Templates, tools: str, stage: Stage) -> None:
+        self._out = out
+        self._package = package
+        self._templates = templates
+        self._tools = tools
+        self._stage = stage
+        self._taken: set[ImportPath] = set()
+        self.made: dict[str, tuple[str, str]] = {}
+        """The files on the stage, the module and the schema, of the models of some schema files."""
+        self._types: dict[str, str] | None = None
+
+    def make(self, modules: Sequence["Module"]) -> None:
+        """Make some models; of twins, only the first."""
+        first = {module.path: module for module in reversed(modules) if module.path not in self._taken}
+        self._taken |= first.keys()
+        self._make([module for module in modules if module in first.values()])
+
+    def make_known(self, models: Sequence[_Model]) -> None:
+        """Make models whose files are gone or changed, though their schemas are not."""
+        for batch in _batches(models):
+            self._make([_module(model.file) for model in batch])
+
+    def finish(self, models: Sequence[_Model], where: Layout, packages: Sequence[ImportPath]) -> None:
+        """Make packages as well, and give every file of the models its place."""
+        if packages:
+            from .pipeline import make_packages
+
+            self._stage.add(make_packages(packages, where, self._package, self._templates))
+        places = {where.packages[path]: where.packages[path] for path in packages}
+        for model in models:
+            places |= zip(self.made[model.source], (where.modules[model.path], where.schemas[model.path]), strict=True)
+        self._stage.format()
+        self._stage.place(places)
+
+    def learned(self) -> dict[str, str] | None:
+        """The types of fields, if some are new."""
+        if self._types is None:
+            return None
+        from .field_types import known
+
+        return None if self._types.keys() == known.keys() else known
+
+    def _make(self, modules: Sequence["Module"]) -> None:
+        if not modules:
+            return
+        from . import field_types
+        from .pipeline import make  # what it needs is slow to load, and mostly there is nothing to make
+
+        if self._types is None:
+            self._types = cache.restore_types(self._out, self._package, self._tools)
+            field_types.known.update(self._types)
+        files = layout((module.path for module in modules), self._package)
+        self._stage.add(make(modules, files, self._package, self._templates))
+        self.made |= {module.source: (files.modules[module.path], files.schemas[module.path]) for module in modules}
+
+
+def _made_of(models: Sequence[_Model], where: Layout) -> dict[str, str]:
     """Of every file that depends on the schemas, the hash of what it is made of."""
     made_of = dict.fromkeys(where.packages.values(), _NOTHING)
     for model in models:
-        made_of |= dict.fromkeys((where.modules[model.path], where.schemas[model.path]), model.hash)
+        of = digest(model.source.encode(), model.hash.encode())
+        made_of[where.modules[model.path]] = made_of[where.schemas[model.path]] = of
     return made_of
 
 
-def _make(models: list[_Model], packages: list[ImportPath], where: Layout, package: str, templates: Templates) -> Tree:
-    if not models and not packages:
-        return {}
-    from .pipeline import make  # what it needs is slow to load, and mostly there is nothing to make
-
-    return make([model.module or _module(model.file) for model in models], packages, where, package, templates)
+def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (items[start : start + _BATCH] for start in range(0, len(items), _BATCH))
 
 
-def _module(file: SchemaFile) -> "Module":
+def _module(file: Listed) -> "Module":
     from .pipeline import understood_file
 
-    return understood_file(file)
+    return understood_file(file.read())

@@ -4,6 +4,7 @@ import json
 import re
 import textwrap
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 from unicodedata import ucd_3_2_0
 
@@ -74,6 +75,7 @@ def _block(block: str | Section) -> str:
     return "\n".join((f"{block.heading}:", *entries)) if block.entries else ""
 
 
+@lru_cache(maxsize=4096)  # most models share most of their fields
 def _wrapped(text: str, first: str, further: str) -> str:
     printable = _UNPRINTABLE.sub(" ", text)
     lines = textwrap.wrap(

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isinf
 from pathlib import Path
@@ -35,6 +35,27 @@ class SchemaFile:
     content: bytes
 
 
+class Listed(NamedTuple):
+    """One schema file, not read yet."""
+
+    folder: Path
+    relative: str
+    source: str
+    """As that of its `SchemaFile`."""
+
+    @property
+    def model_id(self) -> str:
+        return self.relative.removesuffix(".json")
+
+    def read(self) -> SchemaFile:
+        """Its content.
+
+        Raises:
+            SchemaError: it cannot be read.
+        """
+        return SchemaFile(self.model_id, self.source, _content(self.folder, self.relative, self.source))
+
+
 def load(folder: Path) -> tuple[list[ModelSchema], list[Problem]]:
     """Read every ``*.json`` below a folder, in the order of their ids. What cannot be read is a `Problem`."""
     files, problems = find_some(folder)
@@ -48,18 +69,12 @@ def load(folder: Path) -> tuple[list[ModelSchema], list[Problem]]:
 
 
 def find(folder: Path) -> tuple[list[SchemaFile], list[Problem]]:
-    """The schema files below a folder, in the order of their ids.
-
-    Hidden files and folders are passed over. A folder that cannot be listed is a `Problem`: its models are not gone.
-    """
-    if not folder.is_dir():
-        return [], [Problem(str(folder), "", "no such folder")]
+    """The schema files below a folder, in the order of their ids, and what is wrong with others."""
     files: list[SchemaFile] = []
-    problems: list[Problem] = []
-    for relative in sorted(_listed(folder, problems)):
-        source = f"{folder.resolve().name}/{relative}"
+    found, problems = listed(folder)
+    for file in found:
         try:
-            files.append(SchemaFile(relative.removesuffix(".json"), source, _content(folder, relative, source)))
+            files.append(file.read())
         except SchemaError as error:
             problems.extend(error.problems)
     return files, problems
@@ -68,36 +83,52 @@ def find(folder: Path) -> tuple[list[SchemaFile], list[Problem]]:
 def find_some(folder: Path) -> tuple[list[SchemaFile], list[Problem]]:
     """As `find`, where no files at all are a `Problem`: rather a mistyped folder than a package without models."""
     files, problems = find(folder)
-    if not files and not problems:
-        problems.append(Problem(str(folder), "", "has no schema files (*.json)"))
-    return files, problems
+    return files, problems or nothing_in(folder, files)
 
 
-def _listed(folder: Path, problems: list[Problem]) -> Iterator[str]:
+def nothing_in(folder: Path, files: Sequence[object]) -> list[Problem]:
+    """The `Problem` of a folder that has no schema files."""
+    return [] if files else [Problem(str(folder), "", "has no schema files (*.json)")]
+
+
+def listed(folder: Path) -> tuple[list[Listed], list[Problem]]:
+    """The schema files below a folder, in the order of their ids, none of them read.
+
+    Hidden files and folders are passed over. A folder that cannot be listed is a `Problem`: its models are not gone.
+    """
+    if not folder.is_dir():
+        return [], [Problem(str(folder), "", "no such folder")]
+    problems: list[Problem] = []
+    root = folder.resolve()
+    return [Listed(root, path, f"{root.name}/{path}") for path in sorted(_paths(root, problems))], problems
+
+
+def _paths(root: Path, problems: list[Problem]) -> Iterator[str]:
     """The paths of all schema files, relative to the folder."""
 
-    def named(path: Path) -> str:
-        return (Path(folder.resolve().name) / path.relative_to(folder)).as_posix()
+    def note(path: str, reason: str) -> None:
+        problems.append(Problem((Path(root.name) / Path(path).relative_to(root)).as_posix(), "", reason))
 
     def unreadable(error: OSError) -> None:
-        problems.append(Problem(named(Path(error.filename)), "", f"cannot be read: {error.strerror}"))
+        note(error.filename, f"cannot be read: {error.strerror}")
 
-    for place, folders, names in os.walk(folder, onerror=unreadable):
+    for place, folders, names in os.walk(root, onerror=unreadable):
         folders[:] = [name for name in folders if not name.startswith(".")]  # an editor's or a tool's own
         for name in folders:
-            path = Path(place, name)
-            if path.is_symlink():
-                problems.append(Problem(named(path), "", "is a symbolic link to a folder; none is followed"))
+            path = os.path.join(place, name)  # there are many
+            if os.path.islink(path):
+                note(path, "is a symbolic link to a folder; none is followed")
             elif name.endswith(".json"):
-                problems.append(Problem(named(path), "", "is a folder, not a schema file"))
+                note(path, "is a folder, not a schema file")
+        above = place[len(str(root)) :].replace(os.sep, "/").lstrip("/")
         for name in names:
             if name.endswith(".json") and not name.startswith("."):
-                yield Path(place, name).relative_to(folder).as_posix()
+                yield f"{above}/{name}" if above else name
 
 
 def _content(folder: Path, relative: str, source: str) -> bytes:
     path = folder / relative
-    if not path.resolve().is_relative_to(folder.resolve()):
+    if not path.resolve().is_relative_to(folder):
         raise SchemaError(Problem(source, "", f"leads to {path.resolve()}, outside of the folder"))
     return read_bytes(path, source)
 

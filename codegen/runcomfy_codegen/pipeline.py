@@ -6,13 +6,13 @@ from pathlib import Path
 
 from .classes import classes
 from .errors import GenerationError, OutputError, Problem, SchemaError
-from .formatting import format_tree
 from .layout import ImportPath, Layout, distinct, layout
 from .load import ModelSchema, SchemaFile, load, parse_file
 from .naming import Module, name
 from .normalise import normalise
 from .render import data, packages, render
 from .runtime import runtime
+from .staging import Stage
 from .templates import Templates
 from .tree import Tree
 from .verify import UnsafeCode, objections, verify
@@ -79,15 +79,29 @@ def build(understood: Understood, package: str, *, keep_going: bool = False, tem
     if understood.problems and not (keep_going and understood.modules):
         raise GenerationError(understood.problems)
     files = layout((module.path for module in understood.modules), package)
-    return {**runtime(package, templates), **make(understood.modules, files.packages, files, package, templates)}
+    with Stage() as stage:
+        stage.add(make(understood.modules, files, package, templates))
+        stage.add(make_packages(files.packages, files, package, templates))
+        stage.format()
+        return {path: file.text() for path, file in runtime(package, templates).items()} | dict(stage)
 
 
-def make(
-    modules: Iterable[Module], holders: Iterable[ImportPath], files: Layout, package: str, templates: Templates
-) -> Tree:
-    """The files of some of the models, and of some of the packages that hold them."""
+def make(modules: Iterable[Module], files: Layout, package: str, templates: Templates) -> Tree:
+    """The files of some of the models, not formatted yet: the more models at once, the better."""
     codes = classes(modules)
-    rendered = {**render(codes, package, files, templates), **packages(holders, files, templates)}
+    rendered = render(codes, package, files, templates)
+    _verify(rendered, package, templates)
+    return {**rendered, **data(codes, files)}
+
+
+def make_packages(holders: Iterable[ImportPath], files: Layout, package: str, templates: Templates) -> Tree:
+    """The files of some of the packages that hold models, not formatted yet."""
+    rendered = packages(holders, files, templates)
+    _verify(rendered, package, templates)
+    return rendered
+
+
+def _verify(rendered: Tree, package: str, templates: Templates) -> None:
     try:
         excused = _own_constructs(package, templates)
         for path, text in rendered.items():
@@ -96,7 +110,6 @@ def make(
         if templates.own is None:
             raise
         raise OutputError(f"{templates.own}: what these templates print cannot be used: {error}") from error
-    return {**format_tree(rendered), **data(codes, files)}
 
 
 def _own_constructs(package: str, templates: Templates) -> frozenset[str]:
@@ -105,6 +118,9 @@ def _own_constructs(package: str, templates: Templates) -> frozenset[str]:
         return frozenset()
     plain = name(normalise(ModelSchema("vendor/model", "schemas/vendor/model.json", _PLAIN)))
     files = layout([plain.path], package)
-    rendered = render(classes([plain]), package, files, templates) | packages(files.packages, files, templates)
+    rendered = {
+        **render(classes([plain]), package, files, templates),
+        **packages(files.packages, files, templates),
+    }
     found = (objections(path, text, package) for path, text in rendered.items())
     return frozenset(reason for path_found in found for _, reason in path_found)

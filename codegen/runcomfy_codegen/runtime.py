@@ -1,18 +1,30 @@
 """The client's runtime: real files, copied as they are below a header."""
 
+from pathlib import Path
+from typing import NamedTuple
+
 from .templates import Templates
-from .tree import Tree, header
+from .tree import header
 
 _FOLDER = "runcomfy/"
 
 
-def runtime(package: str, templates: Templates) -> Tree:
-    """The runtime of one package."""
-    tree = {}
-    for path, file in templates.files((".py", ".typed")).items():
-        if path.startswith(_FOLDER):
-            text = file.read_bytes().decode()
-            tree[f"{package}/{path.removeprefix(_FOLDER)}"] = (
-                f"{header(templates.source(path))}\n{text}" if text else text
-            )
-    return tree
+class RuntimeFile(NamedTuple):
+    """One file of a package's runtime, and what it is made of."""
+
+    source: str
+    """As it is named in headers."""
+    path: str
+
+    def text(self) -> str:
+        text = Path(self.path).read_bytes().decode()
+        return f"{header(self.source)}\n{text}" if text else text
+
+
+def runtime(package: str, templates: Templates) -> dict[str, RuntimeFile]:
+    """The runtime of one package, by the paths of its files below the output folder."""
+    return {
+        f"{package}/{name.removeprefix(_FOLDER)}": RuntimeFile(templates.source(name), path)
+        for name, path in templates.files((".py", ".typed")).items()
+        if name.startswith(_FOLDER)
+    }

@@ -1,6 +1,8 @@
 """The templates: those that are shipped, and a folder of one's own whose files take their places."""
 
+import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,13 +34,13 @@ class Templates:
         """Where to look for a template, in this order."""
         return [shipped()] if self.own is None else [self.own, shipped()]
 
-    def files(self, suffixes: tuple[str, ...]) -> dict[str, Path]:
+    def files(self, suffixes: tuple[str, ...]) -> dict[str, str]:
         """Files by their paths below the folders, in the order of these."""
         found = {
-            file.relative_to(folder).as_posix(): file
+            path.replace(os.sep, "/"): os.path.join(folder, path)  # every run looks for them
             for folder in reversed(self.folders)
-            for file in folder.rglob("*")
-            if file.suffix in suffixes and "__pycache__" not in file.parts and file.is_file()
+            for path in _below(folder)
+            if path.endswith(suffixes)
         }
         return dict(sorted(found.items()))
 
@@ -46,6 +48,16 @@ class Templates:
         """How a file is named in headers: ``templates/runcomfy/_client.py``, on every machine."""
         own = self.own is not None and (self.own / path).is_file()
         return f"{self.own.resolve().name if own and self.own else 'templates'}/{path}"
+
+
+def _below(folder: Path) -> Iterator[str]:
+    """The paths of all files below a folder, relative to it, less what Python has compiled."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        for name in names:
+            path = os.path.join(place, name)
+            if os.path.isfile(path):  # some editors leave links to nowhere beside what they edit
+                yield path[len(str(folder)) + 1 :]
 
 
 def _refuse_other_versions(folder: Path) -> None:

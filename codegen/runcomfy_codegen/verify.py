@@ -8,6 +8,7 @@ shared with the stages before would let through whatever they let through.
 import ast
 from collections.abc import Iterator, Set
 from functools import cache
+from typing import Any
 
 # Of these, only what stands in them can be wrong.
 _HARMLESS = {
@@ -73,14 +74,16 @@ def objections(path: str, text: str, package: str) -> Iterator[tuple[int, str]]:
 
 
 @cache
-def _parts(kind: type[ast.AST]) -> tuple[str, ...]:
+def _parts(kind: Any) -> tuple[str, ...]:
     """The fields of a node that may hold others. Whether a name is read or assigned is told by what it stands in."""
     texts = {"arg", "asname", "attr", "ctx", "id", "kind", "level", "module", "type_comment"}
-    return () if kind is ast.Constant else tuple(name for name in kind._fields if name not in texts)
+    fields: tuple[str, ...] = () if kind is ast.Constant else kind._fields
+    return tuple(name for name in fields if name not in texts)
 
 
 def _parts_of(node: ast.AST) -> Iterator[ast.AST]:
-    for name in _parts(type(node)):
+    kind: Any = type(node)
+    for name in _parts(kind):
         part = getattr(node, name, None)
         if isinstance(part, ast.AST):
             yield part
@@ -105,9 +108,7 @@ def _defined(nodes: list[ast.AST]) -> Iterator[str]:
             yield node.arg
 
 
-def _objections(
-    tree: ast.Module, nodes: list[ast.AST], package: str, known: set[str]
-) -> Iterator[tuple[ast.AST, str]]:
+def _objections(tree: ast.Module, nodes: list[ast.AST], package: str, known: set[str]) -> Iterator[tuple[ast.AST, str]]:
     for statement in tree.body:
         if isinstance(statement, ast.ClassDef):
             yield from _about_class(statement)
