@@ -1,13 +1,13 @@
 """Files that are replaced whole or not at all, and folders that one run at a time writes to."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EACCES, EAGAIN, EDEADLK
 from hashlib import sha256
 from pathlib import Path
 from tempfile import NamedTemporaryFile, gettempdir
-
-from filelock import FileLock, Timeout
 
 from .errors import OutputError
 
@@ -47,9 +47,28 @@ def alone(folder: Path) -> Iterator[None]:
     # Beside no files of people's own, and by user, since nobody can lock what another user has made.
     name = sha256(str(folder.resolve()).encode(errors="surrogateescape")).hexdigest()[:24]
     user = os.getuid() if hasattr(os, "getuid") else ""
-    lock = FileLock(Path(gettempdir(), f"runcomfy-codegen-{user}-{name}.lock"))
+    file = os.open(Path(gettempdir(), f"runcomfy-codegen-{user}-{name}.lock"), os.O_CREAT | os.O_RDWR, 0o600)
     try:
-        with lock.acquire(timeout=0):
-            yield
-    except Timeout:
-        raise OutputError(f"{folder}: another run is writing to it; try again when it has ended") from None
+        if not _locked(file):
+            raise OutputError(f"{folder}: another run is writing to it; try again when it has ended")
+        yield
+    finally:
+        os.close(file)
+
+
+def _locked(file: int) -> bool:
+    """Lock an open file until it is closed, unless somebody else has."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (EACCES, EAGAIN, EDEADLK):
+            raise
+        return False
+    return True

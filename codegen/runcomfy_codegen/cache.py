@@ -117,7 +117,9 @@ def _load(place: Path) -> dict[str, Any] | None:
 
 def _save(place: Path, value: dict[str, Any]) -> None:
     body = json.dumps(value, separators=(",", ":")).encode()
-    replace(place.with_name(".gitignore"), b"*\n")
+    ignored = place.with_name(".gitignore")
+    if not ignored.exists():
+        replace(ignored, b"*\n")
     replace(place, digest(body).encode() + b"\n" + body)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from .errors import GenerationError, OutputError
 
-_EXTRA = ("jinja2", "datamodel_code_generator", "ruff", "inflect", "filelock", "watchfiles")
+_EXTRA = ("jinja2", "datamodel_code_generator", "ruff", "inflect", "watchfiles")
 # What the generated package and its users import: a package of the same name would stand in its way, or they in its.
 _IMPORTED = {"httpx", "pydantic", "pydantic_core", "runcomfy_codegen", "starlette", "uvicorn", "jsonschema"}
 

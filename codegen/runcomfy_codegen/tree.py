@@ -81,16 +81,24 @@ def _file_diff(path: str, before: str | None, after: str | None) -> str:
 
 
 def _stale(wanted: Set[str], out: Path, package: str) -> Iterator[str]:
-    root = str(out / package)
-    for folder, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if name != "__pycache__"]
-        above = package + folder[len(root) :].replace(os.sep, "/")
-        for name in names:
-            relative = f"{above}/{name}"
-            if relative not in wanted and name.endswith((".py", ".json")):
-                path = Path(folder, name)
-                if path.is_file() and _is_ours(path):
-                    yield relative
+    for relative in _below(str(out), package):
+        if relative not in wanted and relative.endswith((".py", ".json")) and _is_ours(out / relative):
+            yield relative
+
+
+def _below(out: str, folder: str) -> Iterator[str]:
+    """The paths of all files below a folder of the output. There are many, and `os.walk` takes its time."""
+    try:
+        entries = os.scandir(f"{out}/{folder}")
+    except OSError:
+        return
+    with entries:
+        for entry in entries:
+            relative = f"{folder}/{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                yield from _below(out, relative)
+            elif entry.is_file():
+                yield relative
 
 
 def _is_ours(path: Path) -> bool:
