@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,7 @@ def store(cache: Cache, out: Path, package: str) -> None:
     Raises:
         OSError: it cannot be kept, so that the next run makes everything anew.
     """
-    _save(_place(out, package), asdict(cache))
+    _save(_place(out, package), vars(cache))
 
 
 def restore_types(out: Path, package: str, tools: str) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The command ``runcomfy-codegen``. Exit codes: 0 fine, 1 something is to be done about files, 2 wrong usage."""
 
 import argparse
+import gc
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -22,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
+    gc.set_threshold(10_000)  # many objects live long here, and looking at them all again and again takes long
     if missing := [name for name in _EXTRA if find_spec(name) is None]:
         print(f"{', '.join(missing)} not installed; type: pip install 'runcomfy[codegen]'", file=sys.stderr)
         return 2

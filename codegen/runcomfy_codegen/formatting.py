@@ -1,10 +1,7 @@
 """One isolated ruff run over all rendered files; whatever ruff or black settings lie around change nothing."""
 
 import os
-import subprocess
 from pathlib import Path
-
-from ruff import find_ruff_bin  # type: ignore[import-untyped]
 
 _COMMON = ("--isolated", "--no-cache", "--quiet", "--no-respect-gitignore", "--target-version", "py311")
 _STYLE = ("--config", "line-length=120", "--config", "exclude=[]")
@@ -17,6 +14,10 @@ def format_folder(folder: Path) -> None:
 
 
 def _ruff(folder: Path, *arguments: str) -> None:
+    import subprocess  # slow to load, and mostly there is nothing to format
+
+    from ruff import find_ruff_bin  # type: ignore[import-untyped]
+
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RUFF_")}
     done = subprocess.run(
         [find_ruff_bin(), *arguments],

@@ -93,7 +93,8 @@ def update(
     anew = [model for model in models if {where.modules[model.path], where.schemas[model.path]} & missing]
     maker.make_known([model for model in anew if model.source not in maker.made])
     maker.finish(anew, where, [path for path, file in where.packages.items() if file in missing])
-    stage.add({name: file.text() for name, file in copied.items() if name in missing})
+    if more := {name: file.text() for name, file in copied.items() if name in missing}:
+        stage.add(more)
 
     own = {file: digest(text.encode()) for file, text in stage.items()}
     new = Cache(
@@ -183,11 +184,11 @@ class _Maker:
         if packages:
             from .pipeline import make_packages
 
-            self._stage.add(make_packages(packages, where, self._package, self._templates))
+            self._stage.add_unformatted(make_packages(packages, where, self._package, self._templates))
         places = {where.packages[path]: where.packages[path] for path in packages}
         for model in models:
             places |= zip(self.made[model.source], (where.modules[model.path], where.schemas[model.path]), strict=True)
-        self._stage.format()
+        self._stage.formatted()
         self._stage.place(places)
 
     def learned(self) -> dict[str, str] | None:
@@ -208,7 +209,7 @@ class _Maker:
             self._types = cache.restore_types(self._out, self._package, self._tools)
             field_types.known.update(self._types)
         files = layout((module.path for module in modules), self._package)
-        self._stage.add(make(modules, files, self._package, self._templates))
+        self._stage.add_unformatted(make(modules, files, self._package, self._templates))
         self.made |= {module.source: (files.modules[module.path], files.schemas[module.path]) for module in modules}
 
 

@@ -80,9 +80,9 @@ def build(understood: Understood, package: str, *, keep_going: bool = False, tem
         raise GenerationError(understood.problems)
     files = layout((module.path for module in understood.modules), package)
     with Stage() as stage:
-        stage.add(make(understood.modules, files, package, templates))
-        stage.add(make_packages(files.packages, files, package, templates))
-        stage.format()
+        made = make(understood.modules, files, package, templates)
+        stage.add_unformatted({**made, **make_packages(files.packages, files, package, templates)})
+        stage.formatted()
         return {path: file.text() for path, file in runtime(package, templates).items()} | dict(stage)
 
 

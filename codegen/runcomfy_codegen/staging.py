@@ -1,5 +1,6 @@
 """Files that were made and are not written yet: in a folder of their own, since there may be too many to hold."""
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from errno import EXDEV
@@ -7,16 +8,17 @@ from itertools import count
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
+from threading import Thread
 from typing import Self
 
 from .atomic import replace
+from .formatting import format_folder
 
 
 class Stage(Mapping[str, str]):
     """The texts of files by their paths below the output folder. What is staged ends with the stage.
 
-    To create a file takes long, and is done once: a Python file, which ruff needs as a real one, is moved to its place
-    in the end, and all others stand in one spool.
+    To create a file takes long, and is done once: where it can be, a file is moved to its place in the end.
     """
 
     def __init__(self, place: Path | None = None) -> None:
@@ -26,13 +28,17 @@ class Stage(Mapping[str, str]):
         self._parents: list[Path] = []
         """The folders that were made for it."""
         self._numbers = count()
-        self._files: dict[str, Path | tuple[int, int]] = {}
-        """Of a Python file its place, of any other where it begins in the spool and how long it is."""
+        self._formatting: list[Thread] = []
+        self._errors: list[Exception] = []
+        self._made: set[Path] = set()
+        self._files: dict[str, Path] = {}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for work in self._formatting:
+            work.join()
         if self._folder is not None:
             rmtree(self._folder, ignore_errors=True)
         for folder in self._parents:
@@ -40,29 +46,40 @@ class Stage(Mapping[str, str]):
                 folder.rmdir()
 
     def add(self, tree: Mapping[str, str]) -> None:
-        """Take further files in."""
-        if not tree:
-            return
-        root = self._opened()
-        with (root / "spool").open("ab") as spool:
-            for path, text in tree.items():
-                package, _, rest = path.partition("/")
-                if rest.endswith(".py"):
-                    # Where there is a folder of its name, ruff takes a package for one of the code's own.
-                    (root / package).mkdir(exist_ok=True)
-                    self._files[path] = file = root / package / f"{next(self._numbers)}.py"
-                    file.write_bytes(text.encode())
-                else:
-                    content = text.encode()
-                    self._files[path] = spool.tell(), len(content)
-                    spool.write(content)
+        """Take further files in as they are."""
+        self._add(tree, self._opened() / "made")
 
-    def format(self) -> None:
-        """Sort the imports and format the code of every Python file."""
-        if self._files:
-            from .formatting import format_folder
+    def add_unformatted(self, tree: Mapping[str, str]) -> None:
+        """Take further files in, to have the imports sorted and the code formatted of every Python file."""
+        folder = self._opened() / f"batch{len(self._formatting)}"
+        self._add(tree, folder)
+        work = Thread(target=self._format, args=(folder,))
+        work.start()  # ruff is a process of its own, and needs no waiting for
+        self._formatting.append(work)
 
-            format_folder(self._opened())
+    def formatted(self) -> None:
+        """Wait until everything is formatted."""
+        for work in self._formatting:
+            work.join()
+        for error in self._errors:
+            raise error
+
+    def _add(self, tree: Mapping[str, str], folder: Path) -> None:
+        for path, text in tree.items():
+            package, _, rest = path.partition("/")
+            # Where there is a folder of its name, ruff takes a package for one of the code's own.
+            place = folder / package
+            if place not in self._made:
+                place.mkdir(parents=True)
+                self._made.add(place)
+            self._files[path] = file = place / f"{next(self._numbers)}{os.path.splitext(rest)[1]}"
+            file.write_bytes(text.encode())
+
+    def _format(self, folder: Path) -> None:
+        try:
+            format_folder(folder)
+        except Exception as error:
+            self._errors.append(error)
 
     def place(self, names: Mapping[str, str]) -> None:
         """Give files their final paths, by those that they were added with; drop all others."""
@@ -74,17 +91,14 @@ class Stage(Mapping[str, str]):
         Raises:
             OSError: it cannot be written.
         """
-        found = self._files[path]
-        if isinstance(found, Path):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                found.replace(target)
-            except OSError as error:
-                if error.errno != EXDEV:
-                    raise
-            else:
-                return
-        replace(target, self._content(path))
+        file = self._files[path]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            file.replace(target)
+        except OSError as error:
+            if error.errno != EXDEV:
+                raise
+            replace(target, file.read_bytes())
 
     def _opened(self) -> Path:
         if self._folder is None:
@@ -103,20 +117,11 @@ class Stage(Mapping[str, str]):
         self._parents = parents
         return self._place
 
-    def _content(self, path: str) -> bytes:
-        """What is to be in a file."""
-        found = self._files[path]
-        if isinstance(found, Path):
-            return found.read_bytes()
-        with (self._opened() / "spool").open("rb") as spool:
-            spool.seek(found[0])
-            return spool.read(found[1])
-
     def __contains__(self, path: object) -> bool:
         return path in self._files
 
     def __getitem__(self, path: str) -> str:
-        return self._content(path).decode()
+        return self._files[path].read_bytes().decode()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._files)
