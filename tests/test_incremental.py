@@ -1,6 +1,7 @@
 """A run makes anew only what has changed, and gives what a clean generation gives."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -8,12 +9,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from command import add_schema, codegen, files
+from command import SCHEMA, add_schema, codegen, files
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from runcomfy_codegen.atomic import alone
 from runcomfy_codegen.cli import main
 from runcomfy_codegen.errors import GenerationError
+from runcomfy_codegen.field_types import Sought, field_types
 from runcomfy_codegen.pipeline import build, read
 from runcomfy_codegen.templates import Templates, shipped
 
@@ -29,10 +31,10 @@ STEPS = st.tuples(
 Step = tuple[str, str, str, int]
 
 
-def clean(schemas: Path, templates: Templates) -> dict[str, bytes]:
+def clean(schemas: Path, templates: Templates, package: str = "client") -> dict[str, bytes]:
     """What a generation gives that knows nothing of earlier ones; nothing where it is refused."""
     try:
-        tree = build(read(schemas), "client", keep_going=True, templates=templates)
+        tree = build(read(schemas), package, keep_going=True, templates=templates)
     except GenerationError:
         return {}
     return {path: text.encode() for path, text in tree.items()}
@@ -105,23 +107,188 @@ def test_one_changed_model_is_made_anew_and_no_other(tmp_path: Path) -> None:
     assert second.stdout.endswith(" files, 2 changed; 1 of 20 models made anew\n")
 
 
+def test_one_changed_model_rewrites_its_own_files_and_no_other(tmp_path: Path) -> None:
+    for number in range(3):
+        add_schema(tmp_path, f"acme/model-{number}")
+    codegen("generate", cwd=tmp_path)
+    inodes = {path: path.stat().st_ino for path in (tmp_path / "generated/runcomfy").rglob("*.*")}
+    add_schema(tmp_path, "acme/model-1", {**SCHEMA, "description": "Another."})
+
+    codegen("generate", cwd=tmp_path)
+
+    root = tmp_path / "generated/runcomfy"
+    assert sorted(path.relative_to(root).as_posix() for path in inodes if path.stat().st_ino != inodes[path]) == [
+        "_schemas/acme/model_1.json",
+        "models/acme/model_1.py",
+    ]
+
+
+def loaded(folder: Path, program: str) -> list[str]:
+    """Those of the slow modules that a program of its own has loaded in the end."""
+    slow = "asyncio concurrent.futures datamodel_code_generator difflib email httpx importlib.metadata inflect jinja2"
+    slow += " logging multiprocessing pydantic ruff runcomfy socket subprocess watchfiles zipfile"
+    program = f"""
+import sys
+from runcomfy_codegen.cli import main
+{program}
+print(*(name for name in {slow.split()} if name in sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    return done.stdout.splitlines()[-1].split()
+
+
 def test_where_nothing_has_changed_nothing_is_loaded_that_makes_models(tmp_path: Path) -> None:
     add_schema(tmp_path, "acme/model")
     codegen("generate", cwd=tmp_path)
+
+    assert loaded(tmp_path, "assert (main(['check']), main(['generate'])) == (0, 0)") == []
+
+
+def test_a_model_whose_fields_have_known_types_needs_no_datamodel_code_generator(tmp_path: Path) -> None:
+    add_schema(tmp_path, "acme/model")
+    codegen("generate", cwd=tmp_path)
+    types = tmp_path / "generated/.cache/runcomfy.types.json"
+    generate = "assert main(['generate']) == 0"
+
+    add_schema(tmp_path, "acme/model", {**SCHEMA, "description": "Another."})
+    assert {"datamodel_code_generator", "jinja2"} & set(loaded(tmp_path, generate)) == {"jinja2"}
+
+    add_schema(tmp_path, "acme/model", {"input_schema": {"properties": {"text": {"type": "string", "minLength": 2}}}})
+    assert "datamodel_code_generator" in loaded(tmp_path, generate)
+
+    for content in (b"", types.read_bytes().replace(b"Str", b"Int")):
+        types.write_bytes(content)
+        add_schema(tmp_path, "acme/other", {**SCHEMA, "description": str(len(content))})
+        assert "datamodel_code_generator" in loaded(tmp_path, generate)
+    assert codegen("check", cwd=tmp_path).returncode == 0
+    shutil.rmtree(tmp_path / "generated/.cache")
+    assert codegen("check", cwd=tmp_path).returncode == 0
+
+
+def test_where_nothing_has_changed_no_file_is_read_but_the_cache(tmp_path: Path) -> None:
+    add_schema(tmp_path, "acme/model")
+    own_templates = tmp_path / "templates"
+    own_templates.mkdir()
+    (own_templates / "VERSION").write_text("1")
+    # What was written a moment ago is read once more: it could be written again and look the same.
     program = """
 import sys
-from runcomfy_codegen.atomic import alone
+from pathlib import Path
 from runcomfy_codegen.cli import main
-for command in ("check", "generate"):
-    assert main([command]) == 0
-slow = ("datamodel_code_generator", "jinja2", "pydantic", "httpx", "runcomfy", "inflect", "watchfiles")
-print([name for name in slow if name in sys.modules])
+from runcomfy_codegen.templates import shipped
+read = []
+folders = (Path("schemas").resolve(), Path("generated/runcomfy").resolve(), shipped() / "runcomfy")
+def note(event, arguments):
+    if event == "open" and str(arguments[0]).startswith(tuple(map(str, folders))):
+        read.append(arguments[0])
+main(["generate", "--templates", "templates"])
+sys.addaudithook(note)
+for run in range(1000):
+    read.clear()
+    main(["generate", "--templates", "templates"])
+    if not read:
+        break
+print(len(read), main(["check", "--templates", "templates"]), len(read))
 """
 
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
 
     assert done.stderr == ""
-    assert done.stdout.splitlines()[-1] == "[]"
+    assert done.stdout.splitlines()[-1] == "0 0 0"
+
+
+@pytest.mark.parametrize("command", ["check", "generate"])
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_change_that_leaves_size_and_time_alone_is_seen(tmp_path: Path, command: str, replaced: bool) -> None:
+    schema = add_schema(tmp_path, "acme/model", {**SCHEMA, "description": "One."})
+    codegen("generate", cwd=tmp_path)
+    codegen("generate", cwd=tmp_path)
+    module = tmp_path / "generated/runcomfy/models/acme/model.py"
+    runtime = tmp_path / "generated/runcomfy/_version.py"
+    runtime = runtime if runtime.exists() else tmp_path / "generated/runcomfy/__init__.py"
+
+    for file in (module, runtime, schema):
+        before = file.read_bytes()
+        change_unseen(file, before.replace(b"One.", b"Two.").replace(b"import", b"imp0rt"), replaced=replaced)
+        assert file.read_bytes() != before
+
+        done = codegen(command, cwd=tmp_path)
+
+        if command == "check":
+            assert done.returncode == 1
+            change_unseen(file, before, replaced=replaced)
+        elif file is schema:
+            assert b"Two." in module.read_bytes()
+        else:
+            assert file.read_bytes() == before
+
+
+def change_unseen(file: Path, content: bytes, *, replaced: bool) -> None:
+    """Give a file another content of the same size, and its old times."""
+    status = file.stat()
+    assert len(content) == status.st_size
+    if replaced:
+        file.with_name(".new").write_bytes(content)
+        file.with_name(".new").replace(file)
+    else:
+        file.write_bytes(content)
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def test_many_models_are_made_as_few_are(tmp_path: Path) -> None:
+    """They are made some at a time; what is wrong is told as of one, and twins are twins however far apart."""
+    for number in range(230):
+        add_schema(tmp_path, f"acme/model-{number:03}")
+    for name in ("model-001", "model-229"):
+        add_schema(tmp_path, f"acme/{name}", {"input_schema": {"properties": {"text": {"type": "tuple"}}}})
+    add_schema(tmp_path, "acme/model_000", {**SCHEMA, "description": "A twin."})
+
+    refused = codegen("generate", cwd=tmp_path)
+    made = codegen("generate", "--keep-going", cwd=tmp_path)
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert [line.partition(":")[0] for line in refused.stderr.splitlines()] == [
+        "schemas/acme/model-001.json",
+        "schemas/acme/model-229.json",
+        "schemas/acme/model_000.json",
+        "nothing was written",
+    ]
+    assert made.returncode == 1
+    assert made.stdout.endswith("; 228 of 228 models made anew\n")
+    expected = clean(tmp_path / "schemas", Templates(), "runcomfy")
+    assert files(tmp_path / "generated") == expected
+
+
+def test_what_a_killed_run_has_left_is_removed(tmp_path: Path) -> None:
+    add_schema(tmp_path, "acme/model")
+    left = tmp_path / "generated/.cache/runcomfy.stage/batch0/runcomfy/0.py"
+    left.parent.mkdir(parents=True)
+    left.write_text("class")
+
+    assert codegen("generate", cwd=tmp_path).returncode == 0
+    assert sorted(path.name for path in (tmp_path / "generated/.cache").iterdir()) == [
+        ".gitignore",
+        "runcomfy.json",
+        "runcomfy.types.json",
+    ]
+
+
+def test_a_field_that_has_no_type_fails_by_itself() -> None:
+    fine = [Sought({"type": "string", "minLength": number}, True, True) for number in range(3)]
+    wrong = Sought({"type": {"no": "type"}}, True, True)
+    with pytest.raises(Exception, match="type") as alone_:
+        field_types([wrong])
+
+    with pytest.raises(type(alone_.value), match="type") as caught:
+        field_types([*fine[:2], wrong, fine[2]])
+
+    assert str(caught.value) == str(alone_.value)
+    assert [found.text for found in field_types(fine)] == [
+        "Annotated[StrictStr, Field(min_length=0)]",
+        "Annotated[StrictStr, Field(min_length=1)]",
+        "Annotated[StrictStr, Field(min_length=2)]",
+    ]
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"0\n{}", b"\xff\n", None])

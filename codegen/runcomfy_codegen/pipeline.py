@@ -70,7 +70,9 @@ def understood_file(file: SchemaFile) -> Module:
     return name(normalise(parse_file(file)))
 
 
-def build(understood: Understood, package: str, *, keep_going: bool = False, templates: Templates = SHIPPED) -> Tree:
+def build(
+    understood: Understood, package: str, *, keep_going: bool = False, templates: Templates = SHIPPED
+) -> dict[str, str]:
     """Everything that ``generate`` writes, as ``{path: text}``; to keep going is to leave out what has problems.
 
     Raises:

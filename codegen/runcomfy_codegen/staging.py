@@ -97,7 +97,7 @@ class Stage(Mapping[str, str]):
             file.replace(target)
         except OSError as error:
             if error.errno != EXDEV:
-                raise
+                raise OSError(error.errno, error.strerror, str(target)) from error
             replace(target, file.read_bytes())
 
     def _opened(self) -> Path:
