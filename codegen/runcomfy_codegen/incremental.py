@@ -125,10 +125,10 @@ def _models(
     models: dict[str, _Model] = {}
     new: list[_Model] = []
     for file in files:
-        hash_ = str(fingerprints.of(f"{file.folder}/{file.relative}"))
+        hash_ = fingerprints.of(f"{file.folder}/{file.relative}")
         last, path = known.models.get(file.source, ("", ()))
-        models[file.source] = _Model(file, hash_, path)
-        if hash_ != last:
+        models[file.source] = _Model(file, str(hash_), path)
+        if hash_ is None or hash_ != last:
             new.append(models[file.source])
     failure: Exception | None = None
     for batch in _batches(new):
