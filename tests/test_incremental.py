@@ -274,6 +274,21 @@ def test_what_a_killed_run_has_left_is_removed(tmp_path: Path) -> None:
     ]
 
 
+MEMORY = Path("/dev/shm")
+
+
+@pytest.mark.skipif(not MEMORY.is_dir(), reason="has no second file system that is everywhere the same")
+def test_a_package_may_be_on_another_file_system_than_its_cache(tmp_path: Path) -> None:
+    add_schema(tmp_path, "acme/model")
+    with TemporaryDirectory(dir=MEMORY) as elsewhere:
+        (tmp_path / "generated").mkdir()
+        (tmp_path / "generated/runcomfy").symlink_to(elsewhere)
+
+        assert codegen("generate", cwd=tmp_path).returncode == 0
+        assert codegen("check", cwd=tmp_path).returncode == 0
+        assert (Path(elsewhere) / "models/acme/model.py").exists()
+
+
 def test_a_field_that_has_no_type_fails_by_itself() -> None:
     fine = [Sought({"type": "string", "minLength": number}, True, True) for number in range(3)]
     wrong = Sought({"type": {"no": "type"}}, True, True)

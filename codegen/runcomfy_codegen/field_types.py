@@ -16,6 +16,7 @@ from .plain import WORDS, Plain
 _BATCH = 200
 """Fields in one call: each call has its price, and in a long one each field costs more."""
 _MOST_KNOWN = 50_000
+"""Types that are remembered, so that a process that goes on does not grow for ever."""
 _KEPT_BACK = {*WORDS, "media", "values", "patterns", "uniqueItems"}
 """The texts, and the keywords that datamodel-code-generator does not know."""
 
