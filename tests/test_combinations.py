@@ -59,6 +59,10 @@ RULE = {"validation_rule": "width/height>", "validation_value": 0.5, "validation
         ({**NUMBER, "multipleOf": 0.1}, [0.3, 1, 0.7], [0.35]),
         ({**NUMBER, "minimum": 0, "maximum": 18446744073709551615}, [18446744073709551615, 0], [-1]),
         ({"enum": [0.5, 2**70]}, [0.5, 2**70], [2**70 + 1, 1]),
+        ({"enum": ["a choice", "b", "further choices"]}, ["b", "further choices"], ["c"]),
+        ({"anyOf": [{"enum": ["a", "b"]}, {"enum": ["a choice", "c"]}]}, ["b", "c", "a choice"], ["further choices"]),
+        ({"type": "integer", "minimum": 7, "maximum": 10**12 + 1}, [7, 10**12 + 1], [6, 10**12 + 2]),
+        ({"anyOf": [{"type": "integer", "maximum": 7}, {**NUMBER, "minimum": 7.5, "maximum": 9.0}]}, [7, 8, 9], [9.5]),
         ({"type": "array", "items": {}, "uniqueItems": True}, [[1, "1", {"a": 1}, {"a": 2}]], [[{"b": 1, "a": 2}] * 2]),
         *(
             ({**STRING, "pattern": pattern}, [value], [5])

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from .annotations import Exact, Inlined, OfMedia, annotated, text_of
 from .literals import literal
-from .plain import WORDS, Plain
+from .placeholders import Values, with_values, without_values
+from .plain import WORDS, Plain, changed
 
 _BATCH = 200
 """Fields in one call: each call has its price, and in a long one each field costs more."""
@@ -44,33 +45,37 @@ known: dict[str, str] = {}
 
 def field_types(fields: Iterable[Sought]) -> list[FieldType]:
     """The types of some fields, the more at once the better."""
-    handed_on = [_handed_on(field) for field in fields]
+    essences = [_essence(field) for field in fields]
     if len(known) > _MOST_KNOWN:
         known.clear()
-    unknown = [key for key in dict.fromkeys(key for key, _ in handed_on) if key not in known]
+    unknown = [key for key in dict.fromkeys(essence.key for essence in essences) if key not in known]
     for is_input in (True, False):
         kin = [key for key in unknown if json.loads(key)["is_input"] is is_input]
         for start in range(0, len(kin), _BATCH):
             _learn(kin[start : start + _BATCH], is_input=is_input)
-    return [FieldType(known[key], classes) for key, classes in handed_on]
+    return [FieldType(with_values(known[essence.key], essence.values), essence.classes) for essence in essences]
 
 
-def _handed_on(field: Sought) -> tuple[str, tuple[str, ...]]:
-    """What decides the type of a field, as JSON, and the classes that it refers to, which are only numbered there."""
+class _Essence(NamedTuple):
+    """What decides the type of a field."""
+
+    key: str
+    """As JSON, in which classes are only numbered, and values only have their places."""
+    values: Values
+    classes: tuple[str, ...]
+
+
+def _essence(field: Sought) -> _Essence:
     numbers: dict[str, int] = {}
 
-    def essence(schema: Plain) -> Plain:
-        if "$ref" in schema:
-            return {"$ref": f"#/$defs/R{numbers.setdefault(schema['$ref'].rpartition('/')[2], len(numbers))}"}
-        found = {key: value for key, value in schema.items() if key not in WORDS}
-        for key in found.keys() & {"items", "additionalProperties"}:
-            found[key] = essence(found[key])
-        if "anyOf" in found:
-            found["anyOf"] = [essence(option) for option in found["anyOf"]]
-        return found
+    def stripped(part: Plain) -> Plain:
+        if "$ref" in part:
+            return {"$ref": f"#/$defs/R{numbers.setdefault(part['$ref'].rpartition('/')[2], len(numbers))}"}
+        return {key: value for key, value in part.items() if key not in WORDS}
 
-    key = json.dumps({"is_input": field.is_input, "required": field.required, "schema": essence(field.schema)})
-    return key, tuple(numbers)
+    schema, values = without_values(changed(field.schema, stripped))
+    key = json.dumps({"is_input": field.is_input, "required": field.required, "schema": schema})
+    return _Essence(key, values, tuple(numbers))
 
 
 def _learn(keys: list[str], *, is_input: bool) -> None:

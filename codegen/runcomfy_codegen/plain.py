@@ -32,6 +32,24 @@ JSON_TYPES: dict[type, str] = {bool: "boolean", int: "integer", float: "number",
 _PYTHON_TYPES = {"string": str, "boolean": bool, "array": list, "object": dict, "null": type(None)}
 
 
+def parts(plain: Plain) -> Iterator[Plain]:
+    """A schema, and the schemas in it; those of the properties of an object are none of its own."""
+    yield plain
+    inner = [plain[key] for key in ("items", "additionalProperties") if key in plain]
+    for part in (*inner, *plain.get("anyOf", ())):
+        yield from parts(part)
+
+
+def changed(plain: Plain, change: Callable[[Plain], Plain]) -> Plain:
+    """A schema whose `parts` are all changed, the outer before the inner."""
+    found = dict(change(plain))
+    for key in found.keys() & {"items", "additionalProperties"}:
+        found[key] = changed(found[key], change)
+    if "anyOf" in found:
+        found["anyOf"] = [changed(option, change) for option in found["anyOf"]]
+    return found
+
+
 def options(plain: Plain) -> list[Plain]:
     """The alternatives of a union; anything else is the only one of its own."""
     return plain.get("anyOf", [plain])  # type: ignore[no-any-return]  # a list of schemas by construction

@@ -14,25 +14,27 @@ SHIPPED = Path(__file__).parents[2] / "schemas"
 def entries(count: int) -> Iterator[tuple[str, dict[str, Any]]]:
     """So many ids with their entries, always the same ones.
 
-    A model is a shipped one with two properties of others, and with limits of its own, so that no input schema is there
-    twice. Outputs are as alike as those of the catalog.
+    A model is a shipped one with two properties of others, and with limits and choices of its own, so that no input
+    schema is there twice, and hardly a limit. Outputs are as alike as those of the catalog.
     """
     return islice(_endless(), count)
 
 
 def _endless() -> Iterator[tuple[str, dict[str, Any]]]:
-    texts = {
-        file.relative_to(SHIPPED).with_suffix("").as_posix(): file.read_text()
-        for file in sorted(SHIPPED.rglob("*.json"))
-    }
+    files = sorted(SHIPPED.rglob("*.json"))
+    texts = {file.relative_to(SHIPPED).with_suffix("").as_posix(): file.read_text() for file in files}
     random = Random(1)
     properties = [item for text in texts.values() for item in json.loads(text)["input_schema"]["properties"].items()]
     for edition in range(1, 1_000_000):
         for model_id, text in texts.items():
             entry = json.loads(text)
             own = entry["input_schema"]["properties"]
-            own.update((f"{name}_{edition}", schema) for name, schema in random.sample(properties, 2))
-            own["variant"] = {"type": "integer", "minimum": 0, "maximum": edition, "description": "Which variant."}
+            own.update((f"{name}_{edition}", dict(schema)) for name, schema in random.sample(properties, 2))
+            for schema in own.values():
+                if "maximum" in schema:
+                    schema["maximum"] += random.randrange(1000)
+                if isinstance(schema.get("enum", [0])[0], str):
+                    schema["enum"] = [*schema["enum"], f"style-{random.randrange(1000)}"]
             vendor, _, rest = model_id.partition("/")
             entry["model_id"] = f"{vendor}/edition-{edition}/{rest}"
             yield entry["model_id"], entry

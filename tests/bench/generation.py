@@ -53,7 +53,8 @@ def figures() -> Iterator[Figure]:
     maxima = iter(range(10_000, 20_000))
 
     def one_changed() -> float:
-        entry["input_schema"]["properties"]["variant"]["maximum"] = next(maxima)
+        limited = next(part for part in entry["input_schema"]["properties"].values() if "maximum" in part)
+        limited["maximum"] = next(maxima)
         edited.write_text(json.dumps(entry, indent=2))
         return packages.generate(1000).seconds
 
