@@ -23,10 +23,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
-    gc.set_threshold(10_000)  # many objects live long here, and looking at them all again and again takes long
     if missing := [name for name in _EXTRA if find_spec(name) is None]:
         print(f"{', '.join(missing)} not installed; type: pip install 'runcomfy[codegen]'", file=sys.stderr)
         return 2
+    threshold = gc.get_threshold()
+    gc.set_threshold(10_000)  # many objects live long here, and looking at them all again and again takes long
     try:
         run = getattr(import_module(f".{options.module}", __package__), options.command)
         return int(run(options))
@@ -39,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OutputError as error:
         print(error, file=sys.stderr)
         return 1
+    finally:
+        gc.set_threshold(*threshold)
 
 
 def _parser() -> argparse.ArgumentParser:
