@@ -7,8 +7,9 @@ BIN := .venv/bin
 run: .venv/ready generate
 	$(BIN)/python tests/demo.py
 
+# More processes than there may be cores: half of the time, tests wait.
 test: .venv/ready check lint
-	$(BIN)/python -m pytest --numprocesses 2
+	$(BIN)/python -m pytest --numprocesses 4
 
 # Random schemas through the generator, and random faults through the clients, new ones each time, and the soak: some
 # minutes.

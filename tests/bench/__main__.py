@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from . import calls, checking, generation, imports, maps, peers, polling
 from .figures import Figure, listed, report, store, stored, table, with_report
-from .measure import FOLDER, REPOSITORY, compile_below
+from .measure import REPOSITORY, compile_below, set_up
 
 _SECTIONS = {
     "generation": generation.figures,
@@ -31,8 +31,7 @@ def main() -> int:
     wanted = parser.parse_args().section or list(_SECTIONS)
     if unknown := set(wanted) - _SECTIONS.keys():
         parser.error(f"no such section: {', '.join(sorted(unknown))}")
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    (FOLDER / ".gitignore").write_text("*\n")
+    set_up()
     peers.set_up()
     for folder in ("generated", "codegen"):
         compile_below(REPOSITORY / folder)

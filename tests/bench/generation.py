@@ -1,14 +1,13 @@
 """How long it takes to generate a client."""
 
 import json
-import shutil
 import sys
 from collections.abc import Iterator
 
 from . import packages, peers
 from .catalog import openapi
 from .figures import Figure, ratio
-from .measure import FOLDER, Pairs, pairs, python, run
+from .measure import FOLDER, Pairs, pairs, put_away, python, run
 
 
 def figures() -> Iterator[Figure]:
@@ -20,7 +19,7 @@ def figures() -> Iterator[Figure]:
 
     def theirs() -> float:
         out = FOLDER / "peers-output"
-        shutil.rmtree(out, ignore_errors=True)
+        put_away(out)
         command = [peers.program_of("openapi-python-client"), "generate", "--path", document, "--output-path", out]
         done = run([*command, "--meta", "none"], PATH=peers.PATH)
         if "WARNING" in done.output:
@@ -45,7 +44,7 @@ def figures() -> Iterator[Figure]:
 
     packages.generate(1000)
     yield ratio(
-        "nothing changed, 1,000 models", f"{_PASS}", 12.0, pairs(lambda: packages.generate(1000).seconds, nothing, 21)
+        "nothing changed, 1,000 models", _PASS, 12.0, pairs(lambda: packages.generate(1000).seconds, nothing, 21)
     )
 
     edited = min(schemas.rglob("*.json"))

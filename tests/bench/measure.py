@@ -3,6 +3,7 @@ machine.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from typing import NamedTuple
 REPOSITORY = Path(__file__).resolve().parents[2]
 FOLDER = REPOSITORY / ".cache/bench"
 """What the measurements leave behind; it can be deleted at any time."""
+_AWAY = FOLDER / "away"
 
 
 class Cost(NamedTuple):
@@ -85,6 +87,20 @@ def pairs(ours: Callable[[], float], theirs: Callable[[], float], rounds: int, *
         found.ours.append(values[ours])
         found.theirs.append(values[theirs])
     return found
+
+
+def put_away(folder: Path) -> None:
+    """Have a folder out of the way; to delete its files now would slow down whoever makes files next."""
+    if folder.exists():
+        _AWAY.mkdir(exist_ok=True)
+        folder.rename(_AWAY / str(len(list(_AWAY.iterdir()))))
+
+
+def set_up() -> None:
+    """Make the folder, and delete what was put away."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    (FOLDER / ".gitignore").write_text("*\n")
+    shutil.rmtree(_AWAY, ignore_errors=True)
 
 
 def compile_below(folder: Path) -> None:

@@ -1,12 +1,11 @@
 """Generated packages of several sizes."""
 
 import os
-import shutil
 import sys
 from pathlib import Path
 
 from .catalog import write_schemas
-from .measure import FOLDER, Cost, compile_below, run
+from .measure import FOLDER, Cost, compile_below, put_away, run
 
 _COMMAND = Path(sys.executable).with_name("runcomfy-codegen")
 
@@ -14,7 +13,7 @@ _COMMAND = Path(sys.executable).with_name("runcomfy-codegen")
 def schemas(count: int) -> Path:
     """A folder of so many schemas, made anew."""
     folder = FOLDER / f"schemas-{count}"
-    shutil.rmtree(folder, ignore_errors=True)
+    put_away(folder)
     write_schemas(folder, count)
     return folder
 
@@ -31,7 +30,7 @@ def generate(count: int) -> Cost:
 
 def generate_anew(count: int) -> Cost:
     """Generate it with nothing cached."""
-    shutil.rmtree(output(count), ignore_errors=True)
+    put_away(output(count))
     return generate(count)
 
 
