@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import os
+import socket
 import sys
 import threading
 import zlib
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 import trustme
 from conftest import Kind, RawServer, http_answer
-from runcomfy import AsyncClient, Client
+from runcomfy import APIConnectionError, AsyncClient, Client
 from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
 from runcomfy.sandbox import Fault, Sandbox
 from test_connections import TlsServer
@@ -150,6 +151,120 @@ client.close()
 """
 
     assert run_program(program, sandbox).strip() == sandbox.accepted[-1].id
+
+
+INTERRUPTED = """
+import faulthandler, itertools, logging, sys
+from runcomfy import Client
+from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
+
+faulthandler.dump_traceback_later(120, exit=True)  # so that a program that hangs fails
+logging.getLogger("runcomfy").setLevel(logging.CRITICAL)
+request = edit.Input(prompt="p", image_url="u")
+client = Client()
+job = client.submit(request)
+
+def interrupted(number):
+    def trace(_, event, __):
+        nonlocal number
+        number -= event in ("call", "return")
+        if number == 0:
+            sys.settrace(None)
+            raise KeyboardInterrupt
+        return trace
+
+    sys.settrace(trace)
+    try:
+        {call}
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(None)
+    return False
+
+for number in itertools.count(1):
+    if not interrupted(number):
+        break
+    job.status()
+    client.submit(request)
+assert number > 100
+client.close()
+"""
+
+
+@pytest.mark.parametrize("call", ["client.submit(request)", "job.status()"])
+def test_calls_go_on_after_ctrl_c_at_any_moment(sandbox: Sandbox, run_program: Any, call: str) -> None:
+    run_program(INTERRUPTED.replace("{call}", call), sandbox)
+
+
+AT_THE_END = """
+import faulthandler
+from runcomfy import Client
+from runcomfy.models.blackforestlabs.flux_1_kontext.pro import edit
+
+faulthandler.dump_traceback_later(60, exit=True)  # so that a program that hangs fails
+
+class Service:
+    def __init__(self):
+        self.client = Client()
+        self.request = edit.Input(prompt="p", image_url="u")
+        self.client.submit(self.request)
+
+    def __del__(self):
+        try:
+            self.client.submit(self.request)
+        except Exception:  # Python has no modules any more
+            pass
+        self.client.close()
+        print("closed")
+
+service = Service()
+"""
+
+
+def test_what_is_called_when_the_interpreter_ends_waits_for_no_thread(sandbox: Sandbox, run_program: Any) -> None:
+    """By then the idle thread stands still for ever."""
+    assert run_program(AT_THE_END, sandbox) == "closed\n"
+
+
+class Hasty:
+    """A server that sends a second answer with its first one, to a request that nobody made."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._connections: list[socket.socket] = []
+        self.received: list[bytes] = []
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        stray = b'HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{"request_id": "r0"}'
+        answer = b'HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{"request_id": "r1"}'
+        for answers in (answer + stray, answer):
+            connection = self._listener.accept()[0]
+            self._connections.append(connection)
+            self.received.append(b"")
+            while not self.received[-1].endswith(b"}"):
+                self.received[-1] += connection.recv(65536)
+            connection.sendall(answers)
+
+    def close(self) -> None:
+        self._thread.join()
+        for connection in (*self._connections, self._listener):
+            connection.close()
+
+
+def test_an_answer_that_came_before_its_request_is_none_and_the_request_is_never_sent() -> None:
+    server = Hasty()
+    with Client("t", server.url) as client:
+        assert client.submit(REQUEST).id == "r1"
+        with pytest.raises(APIConnectionError, match=r"before it was asked.*Nothing was sent"):
+            client.submit(REQUEST)
+        assert client.submit(REQUEST).id == "r1"
+    server.close()
+
+    assert [received.count(b"POST") for received in server.received] == [1, 1]
 
 
 TLS = """

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
-from threading import Event, current_thread, main_thread
+from threading import Lock, current_thread, main_thread
 from time import monotonic, sleep
 from typing import Any, Generic, TypeVar
 
@@ -61,7 +61,9 @@ class Shielded(Generic[T]):
         self._to_do = [work]
         self._begin = begin
         self._started = False
-        self._done = Event()
+        self._is_done = False
+        self._working = Lock()  # no Event: where Ctrl-C comes at the wrong moment, nobody can wait for one any more
+        self._working.acquire()
         self._value: T | None = None
         self.error: BaseException | None = None
         """What the work itself raised."""
@@ -70,12 +72,11 @@ class Shielded(Generic[T]):
         """Do the work and return what it returns, or raise what it raises, or else what interrupts the waiting."""
         if current_thread() is main_thread():  # the only one that Ctrl-C reaches
             with suppress(RuntimeError):  # there may be no more threads, or no more time for one
-                self._begin(partial(copy_context().run, self._do), self._done.set)
+                self._begin(partial(copy_context().run, self._do), self._end)
                 self._started = True
-        if not self._started:
-            self._do()
-            self._done.set()
-        while not self._done.wait(0.2):  # some systems deliver Ctrl-C only between waits
+        if not self._started and self._do():
+            self._end()
+        while not self._wait(0.2):  # some systems deliver Ctrl-C only between waits
             pass
         if self.error is not None:
             raise self.error
@@ -84,15 +85,24 @@ class Shielded(Generic[T]):
     def settled(self, seconds: float) -> T | None:
         """What the work returned, if it does in some seconds after an interruption; None where it did not."""
         with suppress(BaseException):  # interrupted again: do not wait any longer
-            self._done.wait(seconds)
+            self._wait(seconds)
         return self._value
 
-    def _do(self) -> None:
+    def _wait(self, seconds: float) -> bool:
+        return self._is_done or self._working.acquire(timeout=seconds)
+
+    def _end(self) -> None:
+        self._is_done = True
+        self._working.release()
+
+    def _do(self) -> bool:
+        """Do the work, unless another thread does it already."""
         try:
             work = self._to_do.pop()
-        except IndexError:  # a thread does it already
-            return
+        except IndexError:
+            return False
         try:
             self._value = work()
         except BaseException as error:
             self.error = error
+        return True

@@ -20,6 +20,8 @@ import httpcore  # httpx's own transport layer: it comes with httpx, which pins 
 deadline: ContextVar[float] = ContextVar("deadline", default=inf)
 """When the exchange that runs in this thread has to end, on the monotonic clock."""
 
+UNSENT = "unsent"
+"""What a connection is asked: whether its request was answered, by what came before, and never sent."""
 _CHUNK = 16 * 1024
 
 
@@ -161,6 +163,10 @@ class _Stream(httpcore.NetworkStream):
         return _Stream(self._stream.start_tls(ssl_context, server_hostname, _left(timeout, httpcore.ConnectTimeout)))
 
     def get_extra_info(self, info: str) -> Any:
+        if info == UNSENT:
+            return bool(self._held)
+        if info == "is_readable" and self._held:  # so that the connection is not used again
+            return True
         return self._stream.get_extra_info(info)
 
     def close(self) -> None:

@@ -20,7 +20,7 @@ import httpcore
 
 from . import __version__
 from ._blot import blotted_body
-from ._connections import Backend, deadline
+from ._connections import UNSENT, Backend, deadline
 from ._errors import ConfigurationError
 from ._frames import bare
 from ._http_types import Once, Request, Response, TransportFailure
@@ -53,7 +53,7 @@ class Http:
             TransportFailure: no usable answer came in time.
             ConfigurationError: the client was closed meanwhile.
         """
-        once, handled = request.once or Once(), sys.exception()
+        once, handled, is_whole = request.once or Once(), sys.exception(), False
         if self._closed:
             raise ConfigurationError(_CLOSED)
         base = self._bases[request.is_below_account_url]
@@ -65,6 +65,9 @@ class Http:
             answer = connection.handle_request(base.request(request, request.body, _watch))
             answer.read()
             answer.close()
+            is_whole = True
+            if answer.extensions["network_stream"].get_extra_info(UNSENT):
+                raise TransportFailure("the server sent an answer before it was asked", sent=False)
             return _response(answer, self._settings.token)
         except Exception as error:
             bare(error, handled, self._settings.token.blotted)
@@ -74,7 +77,8 @@ class Http:
             raise
         finally:
             deadline.reset(reset)
-            if self._closed or not base.connections.give_back(connection):  # closed since this exchange began
+            # A connection may look idle where its last exchange was interrupted. The client may be closed meanwhile.
+            if not is_whole or self._closed or not base.connections.give_back(connection):
                 base.connections.drop(connection)
                 connection.close()
 
@@ -103,7 +107,7 @@ class AsyncHttp:
             return await self._exchange(request, request.once, nullcontext())
 
     async def _exchange(self, request: Request, once: Once, turn: AbstractAsyncContextManager[None]) -> Response:
-        handled = sys.exception()
+        handled, is_whole = sys.exception(), False
         base = self._bases[request.is_below_account_url]
         connection: httpcore.AsyncConnectionInterface | None = None
         try:
@@ -117,6 +121,7 @@ class AsyncHttp:
                 answer = await connection.handle_async_request(sent)
                 await answer.aread()
                 await answer.aclose()
+                is_whole = True
                 return _response(answer, self._settings.token)
         except ConfigurationError:
             raise
@@ -127,7 +132,8 @@ class AsyncHttp:
             bare(error, handled, self._settings.token.blotted)
             raise _failure(error, request, once, closed=self._closed) from error
         finally:
-            if connection is not None and (self._closed or not base.connections.give_back(connection)):
+            is_usable = is_whole and not self._closed
+            if connection is not None and not (is_usable and base.connections.give_back(connection)):
                 base.connections.drop(connection)
                 await connection.aclose()
 
@@ -159,8 +165,9 @@ class _Connections(Generic[ConnectionT]):
             while len(self._idle) > 1 and self._idle[0].has_expired():
                 expired.append(self._idle.popleft())
             while self._idle:
+                has_expired = self._idle[-1].has_expired()  # before it is taken: Ctrl-C may come meanwhile
                 last_used = self._idle.pop()  # so that those that are not needed expire
-                if not last_used.has_expired():
+                if not has_expired:
                     break
                 expired.append(last_used)
             else:

@@ -1,12 +1,13 @@
 """Threads that do one thing: one of its own for what takes its time, and one that is kept for the next submit."""
 
 import os
+import sys
 from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Thread
 
 Begin = Callable[[Callable[[], object], Callable[[], object]], object]
-"""Does work in another thread, a daemon, and calls something at its end. Neither may raise.
+"""Does work in another thread, a daemon, and calls something at its end, which may not wait. Neither may raise.
 
 Raises a `RuntimeError` where there can be no more threads.
 """
@@ -27,15 +28,20 @@ def begin_alone(work: Callable[[], object], then: Callable[[], object]) -> None:
 
 def begin(work: Callable[[], object], then: Callable[[], object]) -> None:
     """Begin work in the thread that did the last one, which saves as much time as a request takes."""
+    if sys.is_finalizing():
+        raise RuntimeError("the interpreter ends, and all its other threads stand still")
     try:
         worker = _idle.pop()
     except IndexError:
-        worker = _Worker()
-    worker.tasks.put((work, then))
+        _Worker((work, then))
+    else:
+        worker.tasks.put((work, then))
 
 
 def dismiss() -> None:
     """End the threads that have nothing to do."""
+    if sys.is_finalizing():  # they will never end
+        _idle.clear()
     while _idle:
         try:
             worker = _idle.pop()
@@ -45,9 +51,13 @@ def dismiss() -> None:
         worker.thread.join()
 
 
+_Task = tuple[Callable[[], object], Callable[[], object]]
+
+
 class _Worker:
-    def __init__(self) -> None:
-        self.tasks: SimpleQueue[tuple[Callable[[], object], Callable[[], object]] | None] = SimpleQueue()
+    def __init__(self, first: _Task) -> None:
+        self.tasks: SimpleQueue[_Task | None] = SimpleQueue()
+        self.tasks.put(first)  # before it starts: a signal that interrupts its start must not leave it without work
         self.thread = Thread(target=self._serve, name="runcomfy-submit", daemon=True)
         self.thread.start()
 
