@@ -19,7 +19,8 @@ class Figure:
 
     what: str
     against: str
-    target: float
+    target: float | None
+    """None where nothing is to be reached: what is good to know."""
     value: float
     low: float
     high: float
@@ -32,11 +33,13 @@ class Figure:
     @property
     def reached(self) -> bool:
         """Whether it is what it is to be."""
+        if self.target is None:
+            return True
         return self.value >= self.target if self.more_is_better else self.value <= self.target
 
 
 def ratio(
-    what: str, against: str, target: float, found: Pairs, unit: str = "s", *, more_is_better: bool = False
+    what: str, against: str, target: float | None, found: Pairs, unit: str = "s", *, more_is_better: bool = False
 ) -> Figure:
     """The median of the ratios of the rounds, which had the same machine each."""
     ratios = found.ratios
@@ -72,7 +75,7 @@ def table(figures: Iterable[Figure], earlier: Iterable[Figure] = ()) -> str:
             [
                 figure.what,
                 figure.against,
-                f"{sign} {number(figure.target)}",
+                "" if figure.target is None else f"{sign} {number(figure.target)}",
                 f"{number(figure.value)}{spread}{missed}",
                 f"{number(figure.ours)} {figure.unit}".strip(),
                 "" if figure.theirs is None else f"{number(figure.theirs)} {figure.unit}".strip(),
