@@ -236,30 +236,6 @@ def change_unseen(file: Path, content: bytes, *, replaced: bool) -> None:
     os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def test_many_models_are_made_as_few_are(tmp_path: Path) -> None:
-    """They are made some at a time; what is wrong is told as of one, and twins are twins however far apart."""
-    for number in range(230):
-        add_schema(tmp_path, f"acme/model-{number:03}")
-    for name in ("model-001", "model-229"):
-        add_schema(tmp_path, f"acme/{name}", {"input_schema": {"properties": {"text": {"type": "tuple"}}}})
-    add_schema(tmp_path, "acme/model_000", {**SCHEMA, "description": "A twin."})
-
-    refused = codegen("generate", cwd=tmp_path)
-    made = codegen("generate", "--keep-going", cwd=tmp_path)
-
-    assert (refused.returncode, refused.stdout) == (1, "")
-    assert [line.partition(":")[0] for line in refused.stderr.splitlines()] == [
-        "schemas/acme/model-001.json",
-        "schemas/acme/model-229.json",
-        "schemas/acme/model_000.json",
-        "nothing was written",
-    ]
-    assert made.returncode == 1
-    assert made.stdout.endswith("; 228 of 228 models made anew\n")
-    expected = clean(tmp_path / "schemas", Templates(), "runcomfy")
-    assert files(tmp_path / "generated") == expected
-
-
 def test_what_a_killed_run_has_left_is_removed(tmp_path: Path) -> None:
     add_schema(tmp_path, "acme/model")
     left = tmp_path / "generated/.cache/runcomfy.stage/batch0/runcomfy/0.py"

@@ -1,14 +1,14 @@
 """`pipeline.build`, less what an earlier run has made already. The output is the same to the byte."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import cache
 from .cache import Cache
-from .errors import GenerationError, Problem, SchemaError
+from .errors import GenerationError, Problem
 from .fingerprints import Fingerprints, digest
 from .layout import ImportPath, Layout, distinct, layout
 from .load import Listed, listed, nothing_in
@@ -17,13 +17,9 @@ from .staging import Stage
 from .templates import Templates
 
 if TYPE_CHECKING:
-    from .naming import Module
-
-T = TypeVar("T")
+    from .batch import Made
 
 _NOTHING = "nothing but its place"
-_BATCH = 100
-"""Models that are made at once: what is known of them is held in memory, and is much more than their files."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +87,10 @@ def update(
     kept = frozenset(file for file, of in made_of.items() if known.files.get(file) == (of, standing[file]))
     missing = made_of.keys() - kept
     anew = [model for model in models if {where.modules[model.path], where.schemas[model.path]} & missing]
-    maker.make_known([model for model in anew if model.source not in maker.made])
+    again = maker.make([model.file for model in anew if model.source not in maker.made], keep_going=True)
+    if changed := [problem for batch in again for problem in batch.problems]:
+        raise GenerationError(changed)
+    _raise_failure(again)
     maker.finish(anew, where, [path for path, file in where.packages.items() if file in missing])
     if more := {name: file.text() for name, file in copied.items() if name in missing}:
         stage.add(more)
@@ -130,32 +129,23 @@ def _models(
         models[file.source] = _Model(file, str(hash_), path)
         if hash_ is None or hash_ != last:
             new.append(models[file.source])
-    failure: Exception | None = None
-    for batch in _batches(new):
-        modules = []
-        for model in batch:
-            try:
-                module = _module(model.file)
-            except SchemaError as error:
-                problems.extend(error.problems)
-                del models[model.source]
-            else:
-                models[model.source] = model._replace(path=module.path)
-                modules.append(module)
-        if failure is None and (keep_going or not problems):
-            try:
-                maker.make(modules)
-            except Exception as error:  # what is wrong with files is told first, all of it
-                failure = error
+    made = maker.make([model.file for model in new], keep_going=keep_going)
+    problems = [*problems, *(problem for batch in made for problem in batch.problems)]
+    paths = {source: path for batch in made for source, path in batch.paths.items()}
+    for model in new:
+        if model.source in paths:
+            models[model.source] = model._replace(path=paths[model.source])
+        else:
+            del models[model.source]
     placed, clashes = distinct(models.values())
     problems = sorted({*problems, *clashes})
-    if failure is not None and (keep_going or not problems):
-        raise failure
+    if keep_going or not problems:
+        _raise_failure(made)
     return placed, problems
 
 
 class _Maker:
-    """Makes models, some at a time, and puts their files on the stage."""
+    """Makes models, and puts their files on the stage."""
 
     def __init__(self, out: Path, package: str, templates: Templates, tools: str, stage: Stage) -> None:
         self._out = out
@@ -163,21 +153,26 @@ class _Maker:
         self._templates = templates
         self._tools = tools
         self._stage = stage
-        self._taken: set[ImportPath] = set()
         self.made: dict[str, tuple[str, str]] = {}
-        """The files on the stage, the module and the schema, of the models of some schema files."""
+        """The staged files, the module and the schema, of the models of some schema files."""
         self._types: dict[str, str] | None = None
 
-    def make(self, modules: Sequence["Module"]) -> None:
-        """Make some models; of twins, only the first."""
-        first = {module.path: module for module in reversed(modules) if module.path not in self._taken}
-        self._taken |= first.keys()
-        self._make([module for module in modules if module in first.values()])
+    def make(self, files: Sequence[Listed], *, keep_going: bool) -> "list[Made]":
+        """Make the models of schema files; of twins, it may be only the first."""
+        if not files:
+            return []
+        from .batch import Task
+        from .field_types import known
+        from .workers import make_all  # what it needs is slow to load, and mostly there is nothing to make
 
-    def make_known(self, models: Sequence[_Model]) -> None:
-        """Make models whose files are gone or changed, though their schemas are not."""
-        for batch in _batches(models):
-            self._make([_module(model.file) for model in batch])
+        if self._types is None:
+            self._types = cache.restore_types(self._out, self._package, self._tools)
+            known.update(self._types)
+        task = Task(self._out, self._package, self._templates, self._tools)
+        made = make_all(files, task, self._stage, keep_going=keep_going)
+        for batch in made:
+            self.made |= batch.files
+        return made
 
     def finish(self, models: Sequence[_Model], where: Layout, packages: Sequence[ImportPath]) -> None:
         """Make packages as well, and give every file of the models its place."""
@@ -185,11 +180,10 @@ class _Maker:
             from .pipeline import make_packages
 
             self._stage.add_unformatted(make_packages(packages, where, self._package, self._templates))
-        places = {where.packages[path]: where.packages[path] for path in packages}
         for model in models:
-            places |= zip(self.made[model.source], (where.modules[model.path], where.schemas[model.path]), strict=True)
+            places = (where.modules[model.path], where.schemas[model.path])
+            self._stage.take(dict(zip(places, self.made[model.source], strict=True)))
         self._stage.formatted()
-        self._stage.place(places)
 
     def learned(self) -> dict[str, str] | None:
         """The types of fields, if some are new."""
@@ -197,20 +191,13 @@ class _Maker:
             return None
         from .field_types import known
 
-        return None if self._types.keys() == known.keys() else known
+        return None if self._types.keys() == known.keys() else dict(sorted(known.items()))
 
-    def _make(self, modules: Sequence["Module"]) -> None:
-        if not modules:
-            return
-        from . import field_types
-        from .pipeline import make  # what it needs is slow to load, and mostly there is nothing to make
 
-        if self._types is None:
-            self._types = cache.restore_types(self._out, self._package, self._tools)
-            field_types.known.update(self._types)
-        files = layout((module.path for module in modules), self._package)
-        self._stage.add_unformatted(make(modules, files, self._package, self._templates))
-        self.made |= {module.source: (files.modules[module.path], files.schemas[module.path]) for module in modules}
+def _raise_failure(made: "list[Made]") -> None:
+    for batch in made:
+        if batch.failure is not None:
+            raise batch.failure
 
 
 def _made_of(models: Sequence[_Model], where: Layout) -> dict[str, str]:
@@ -220,13 +207,3 @@ def _made_of(models: Sequence[_Model], where: Layout) -> dict[str, str]:
         of = digest(model.source.encode(), model.hash.encode())
         made_of[where.modules[model.path]] = made_of[where.schemas[model.path]] = of
     return made_of
-
-
-def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    return (items[start : start + _BATCH] for start in range(0, len(items), _BATCH))
-
-
-def _module(file: Listed) -> "Module":
-    from .pipeline import understood_file
-
-    return understood_file(file.read())

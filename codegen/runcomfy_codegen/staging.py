@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from errno import EXDEV
-from itertools import count
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
@@ -27,10 +26,8 @@ class Stage(Mapping[str, str]):
         self._folder: Path | None = None
         self._parents: list[Path] = []
         """The folders that were made for it."""
-        self._numbers = count()
         self._formatting: list[Thread] = []
         self._errors: list[Exception] = []
-        self._made: set[Path] = set()
         self._files: dict[str, Path] = {}
 
     def __enter__(self) -> Self:
@@ -47,14 +44,29 @@ class Stage(Mapping[str, str]):
 
     def add(self, tree: Mapping[str, str]) -> None:
         """Take further files in as they are."""
-        self._add(tree, self._opened() / "made")
+        self._files |= put(tree, self.folder())
 
     def add_unformatted(self, tree: Mapping[str, str]) -> None:
         """Take further files in, to have the imports sorted and the code formatted of every Python file."""
-        folder = self._opened() / f"batch{len(self._formatting)}"
-        self._add(tree, folder)
+        folder = self.folder()
+        self._files |= put(tree, folder)
+        self.format(folder)
+
+    def take(self, files: Mapping[str, str]) -> None:
+        """Take in, by their final paths, files that stand in folders of the stage already."""
+        self._files |= {path: Path(file) for path, file in files.items()}
+
+    def folder(self) -> Path:
+        """A new folder; what still stands in it in the end is removed.
+
+        No folder had its name before, so that nobody who is left of a killed run can write to it.
+        """
+        return Path(mkdtemp(dir=self._opened()))
+
+    def format(self, folder: Path) -> None:
+        """Format a folder meanwhile: ruff is a process of its own, and needs no waiting for."""
         work = Thread(target=self._format, args=(folder,))
-        work.start()  # ruff is a process of its own, and needs no waiting for
+        work.start()
         self._formatting.append(work)
 
     def formatted(self) -> None:
@@ -64,26 +76,11 @@ class Stage(Mapping[str, str]):
         for error in self._errors:
             raise error
 
-    def _add(self, tree: Mapping[str, str], folder: Path) -> None:
-        for path, text in tree.items():
-            package, _, rest = path.partition("/")
-            # Where there is a folder of its name, ruff takes a package for one of the code's own.
-            place = folder / package
-            if place not in self._made:
-                place.mkdir(parents=True)
-                self._made.add(place)
-            self._files[path] = file = place / f"{next(self._numbers)}{os.path.splitext(rest)[1]}"
-            file.write_bytes(text.encode())
-
     def _format(self, folder: Path) -> None:
         try:
             format_folder(folder)
         except Exception as error:
             self._errors.append(error)
-
-    def place(self, names: Mapping[str, str]) -> None:
-        """Give files their final paths, by those that they were added with; drop all others."""
-        self._files = {final: self._files[path] for path, final in names.items()}
 
     def move(self, path: str, target: Path) -> None:
         """Give a file its place in the output: all of it, or nothing where this is interrupted.
@@ -128,3 +125,16 @@ class Stage(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._files)
+
+
+def put(tree: Mapping[str, str], folder: Path) -> dict[str, Path]:
+    """Write files into an empty folder, under names that are short and without a meaning."""
+    places = {package: folder / package for package in {path.partition("/")[0] for path in tree}}
+    for place in places.values():
+        place.mkdir()  # where there is a folder of its name, ruff takes a package for one of the code's own
+    files = {}
+    for number, (path, text) in enumerate(tree.items()):
+        package, _, rest = path.partition("/")
+        files[path] = file = places[package] / f"{number}{os.path.splitext(rest)[1]}"
+        file.write_bytes(text.encode())
+    return files

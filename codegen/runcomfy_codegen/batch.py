@@ -1,0 +1,61 @@
+"""Some schema files in, the staged files of their models out. A batch needs to know nothing of the others."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from .errors import Problem, SchemaError
+from .layout import ImportPath, layout
+from .load import Listed
+from .pipeline import make, understood_file
+from .staging import put
+from .templates import Templates
+
+
+class Task(NamedTuple):
+    """What all batches of a run have in common."""
+
+    out: Path
+    package: str
+    templates: Templates
+    tools: str
+
+
+@dataclass(frozen=True)
+class Made:
+    """What there is to know of a batch."""
+
+    paths: dict[str, ImportPath]
+    """The import paths of its models, by the names of the schema files; of broken ones there is none."""
+    problems: list[Problem]
+    files: dict[str, tuple[str, str]]
+    """The staged files, the module and the schema, of the models that were made; of twins, only of the first."""
+    failure: Exception | None = None
+    """Why none was made, though none but the problems is to blame on the schemas."""
+
+
+def make_batch(files: Sequence[Listed], task: Task, folder: Path, *, only_read: bool) -> Made:
+    """Understand schema files and, unless they are only read, put what is made of them into a folder, not formatted."""
+    modules = []
+    problems: list[Problem] = []
+    for file in files:
+        try:
+            modules.append(understood_file(file.read()))
+        except SchemaError as error:
+            problems.extend(error.problems)
+    paths = {module.source: module.path for module in modules}
+    first = {module.path: module for module in reversed(modules)}
+    distinct = [module for module in modules if first[module.path] is module]
+    if only_read or not distinct:
+        return Made(paths, problems, {})
+    where = layout(first, task.package)
+    try:
+        staged = put(make(distinct, where, task.package, task.templates), folder)
+    except Exception as error:  # what is wrong with files is told first, all of it
+        return Made(paths, problems, {}, error)
+    made = {
+        module.source: (str(staged[where.modules[module.path]]), str(staged[where.schemas[module.path]]))
+        for module in distinct
+    }
+    return Made(paths, problems, made)
