@@ -78,11 +78,8 @@ class _Run:
 
     def make(self, number: int) -> None:
         """Make a batch in this process."""
-        folder = self._folders[number]
-        made = make_batch(self.batches[number], self.task, folder, only_read=self.only_reads)
-        if made.files:
-            self._stage.format(folder)
-        self._made[number] = made
+        made = make_batch(self.batches[number], self.task, self._folders[number], only_read=self.only_reads)
+        self._keep(number, made)
 
     def make_in(self, process: subprocess.Popen[str], number: int) -> None:
         """Have a batch made in another process."""
@@ -98,11 +95,17 @@ class _Run:
         print(json.dumps(asked), file=process.stdin, flush=True)
         answer = json.loads(process.stdout.readline())
         self._types.append(answer["types"])
-        self._made[number] = Made(
+        made = Made(
             {source: tuple(path) for source, path in answer["paths"].items()},
             [Problem(**problem) for problem in answer["problems"]],
             {source: (module, schema) for source, (module, schema) in answer["files"].items()},
         )
+        self._keep(number, made)
+
+    def _keep(self, number: int, made: Made) -> None:
+        if made.files:
+            self._stage.format(self._folders[number])
+        self._made[number] = made
 
     def all_made(self) -> list[Made]:
         """What became of each batch; what other processes have left is made now."""
@@ -144,11 +147,9 @@ class _Worker(Thread):
                 self._run.make_in(self._process, number)
 
     def end(self) -> None:
-        """End the process, and what it has started."""
-        if self.is_alive():
-            self._process.terminate()
-            self.join()
-        self._process.kill()  # it does nothing any more, and needs no time to say so
+        """End the process, whatever it does."""
+        self._process.kill()
+        self.join()
         with suppress(OSError), self._process:
             pass
 
