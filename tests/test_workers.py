@@ -141,8 +141,8 @@ def test_what_is_wrong_is_told_of_all_files_and_twins_are_twins_however_far_apar
 @pytest.mark.skipif(sys.platform == "win32", reason="takes scripts for programs")
 @pytest.mark.parametrize(
     "program",
-    [None, "exit 3", "echo nonsense; cat > /dev/null", "read path; read task; read batch"],
-    ids=["not there", "ends at once", "answers nonsense", "dies at work"],
+    [None, "exit 3", "echo nonsense; cat > /dev/null", f'head -n 3 | "{sys.executable}" "$@" > /dev/null'],
+    ids=["not there", "ends at once", "answers nonsense", "dies before it answers"],
 )
 def test_a_process_that_is_of_no_use_changes_nothing(
     tmp_path: Path, schemas: Path, expected: dict[str, bytes], program: str | None

@@ -111,6 +111,7 @@ class _Run:
         """What became of each batch; what other processes have left is made now."""
         for number, made in enumerate(self._made):
             if made is None:
+                self._folders[number] = self._stage.folder()  # there may be files in the other
                 self.make(number)
         for types in self._types:
             known.update(types)
