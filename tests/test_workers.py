@@ -120,7 +120,7 @@ def test_what_is_wrong_is_told_of_all_files_and_twins_are_twins_however_far_apar
     refused = run(tmp_path, command("generate"))
     made = run(tmp_path, command("generate", "--keep-going"))
 
-    assert (refused[0], refused[1]) == (1, ["1 True"])
+    assert (refused[0], [line[:2] for line in refused[1]]) == (1, ["1 "])
     assert [line.partition(":")[0] for line in refused[2]] == [
         "schemas/acme/model-001.json",
         "schemas/acme/model-150.json",

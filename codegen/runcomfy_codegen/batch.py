@@ -20,6 +20,8 @@ class Task(NamedTuple):
     package: str
     templates: Templates
     tools: str
+    keep_going: bool
+    """Whether models are made though other files are broken."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,11 @@ class Made:
     """Why none was made, though none but the problems is to blame on the schemas."""
 
 
-def make_batch(files: Sequence[Listed], task: Task, folder: Path, *, only_read: bool) -> Made:
-    """Understand schema files and, unless they are only read, put what is made of them into a folder, not formatted."""
+def make_batch(files: Sequence[Listed], task: Task, folder: Path, *, is_broken: bool) -> Made:
+    """Understand schema files, and put what is made of them into a folder, not formatted.
+
+    Where something `is_broken`, elsewhere or here, nothing is made, unless this is to keep going.
+    """
     modules = []
     problems: list[Problem] = []
     for file in files:
@@ -47,7 +52,7 @@ def make_batch(files: Sequence[Listed], task: Task, folder: Path, *, only_read: 
     paths = {module.source: module.path for module in modules}
     first = {module.path: module for module in reversed(modules)}
     distinct = [module for module in modules if first[module.path] is module]
-    if only_read or not distinct:
+    if not distinct or ((is_broken or problems) and not task.keep_going):
         return Made(paths, problems, {})
     where = layout(first, task.package)
     try:

@@ -72,7 +72,7 @@ def update(
     fingerprints = Fingerprints(restored.seen if restored else {})
     tools = cache.tools(templates, fingerprints)
     known = restored if restored and restored.tools == tools else Cache(tools)
-    maker = _Maker(out, package, templates, tools, stage)
+    maker = _Maker(out, package, templates, tools, stage, keep_going=keep_going)
     models, problems = _models(schemas, known, fingerprints, maker, keep_going=keep_going)
     if problems and not (keep_going and models):
         raise GenerationError(problems)
@@ -87,7 +87,7 @@ def update(
     kept = frozenset(file for file, of in made_of.items() if known.files.get(file) == (of, standing[file]))
     missing = made_of.keys() - kept
     anew = [model for model in models if {where.modules[model.path], where.schemas[model.path]} & missing]
-    again = maker.make([model.file for model in anew if model.source not in maker.made], keep_going=True)
+    again = maker.make([model.file for model in anew if model.source not in maker.made])
     if changed := [problem for batch in again for problem in batch.problems]:
         raise GenerationError(changed)
     _raise_failure(again)
@@ -129,7 +129,7 @@ def _models(
         models[file.source] = _Model(file, str(hash_), path)
         if hash_ is None or hash_ != last:
             new.append(models[file.source])
-    made = maker.make([model.file for model in new], keep_going=keep_going)
+    made = maker.make([model.file for model in new], is_broken=bool(problems))
     problems = [*problems, *(problem for batch in made for problem in batch.problems)]
     paths = {source: path for batch in made for source, path in batch.paths.items()}
     for model in new:
@@ -147,17 +147,20 @@ def _models(
 class _Maker:
     """Makes models, and puts their files on the stage."""
 
-    def __init__(self, out: Path, package: str, templates: Templates, tools: str, stage: Stage) -> None:
+    def __init__(
+        self, out: Path, package: str, templates: Templates, tools: str, stage: Stage, *, keep_going: bool
+    ) -> None:
         self._out = out
         self._package = package
         self._templates = templates
         self._tools = tools
         self._stage = stage
+        self._keep_going = keep_going
         self.made: dict[str, tuple[str, str]] = {}
         """The staged files, the module and the schema, of the models of some schema files."""
         self._types: dict[str, str] | None = None
 
-    def make(self, files: Sequence[Listed], *, keep_going: bool) -> "list[Made]":
+    def make(self, files: Sequence[Listed], *, is_broken: bool = False) -> "list[Made]":
         """Make the models of schema files; of twins, it may be only the first."""
         if not files:
             return []
@@ -168,8 +171,8 @@ class _Maker:
         if self._types is None:
             self._types = cache.restore_types(self._out, self._package, self._tools)
             known.update(self._types)
-        task = Task(self._out, self._package, self._templates, self._tools)
-        made = make_all(files, task, self._stage, keep_going=keep_going)
+        task = Task(self._out, self._package, self._templates, self._tools, self._keep_going)
+        made = make_all(files, task, self._stage, is_broken=is_broken)
         for batch in made:
             self.made |= batch.files
         return made

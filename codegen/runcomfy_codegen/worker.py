@@ -18,14 +18,14 @@ from .templates import Templates
 def main() -> None:
     gc.set_threshold(10_000)
     answers, sys.stdout = sys.stdout, sys.stderr  # what a library may print is no answer
-    out, package, templates, tools = json.loads(sys.stdin.readline())
-    task = Task(Path(out), package, Templates(Path(templates) if templates is not None else None), tools)
+    out, package, templates, tools, keep_going = json.loads(sys.stdin.readline())
+    task = Task(Path(out), package, Templates(templates and Path(templates)), tools, keep_going)
     known.update(cache.restore_types(task.out, package, tools))
     for line in sys.stdin:
         asked = json.loads(line)
         files = [Listed(Path(asked["root"]), *file) for file in asked["files"]]
         before = set(known)
-        made = make_batch(files, task, Path(asked["folder"]), only_read=asked["only_read"])
+        made = make_batch(files, task, Path(asked["folder"]), is_broken=asked["is_broken"])
         if made.failure is not None:
             raise made.failure
         answer = {

@@ -25,19 +25,20 @@ _LEAST = 2
 _START = "import json, sys; sys.path[:] = json.loads(input()); from runcomfy_codegen.worker import main; main()"
 
 
-def make_all(files: Sequence[Listed], task: Task, stage: Stage, *, keep_going: bool) -> list[Made]:
-    """Make the models of schema files; once some are broken, the others are only read, unless this is to keep going.
+def make_all(files: Sequence[Listed], task: Task, stage: Stage, *, is_broken: bool) -> list[Made]:
+    """Make the models of schema files; where something is broken already, or once a file is, as `make_batch` does.
 
     What is staged is formatted when the stage says so.
     """
-    run = _Run(files, task, stage, keep_going=keep_going)
+    run = _Run(files, task, stage, is_broken=is_broken)
     workers: list[_Worker] = []
     try:
         with suppress(Exception):  # a process that cannot be started is none that is needed
             while len(workers) < min(_cores(), -(-len(run.batches) // _LEAST)) - 1:
                 workers.append(_Worker(run))
         for number in run.to_do():
-            run.make(number)
+            with suppress(Exception):  # it comes again, after what goes wrong before it
+                run.make(number)
         for worker in workers:
             worker.join()
     finally:
@@ -50,12 +51,12 @@ def make_all(files: Sequence[Listed], task: Task, stage: Stage, *, keep_going: b
 class _Run:
     """The batches, and what became of each."""
 
-    def __init__(self, files: Sequence[Listed], task: Task, stage: Stage, *, keep_going: bool) -> None:
+    def __init__(self, files: Sequence[Listed], task: Task, stage: Stage, *, is_broken: bool) -> None:
         self.batches = [files[start : start + _BATCH] for start in range(0, len(files), _BATCH)]
         self.task = task
         self._stage = stage
         self._folders = [stage.folder() for _ in self.batches]
-        self._keep_going = keep_going
+        self._was_broken = is_broken
         self._waiting = deque(range(len(self.batches)))
         self._made: list[Made | None] = [None] * len(self.batches)
         self._types: list[dict[str, str]] = []
@@ -72,13 +73,12 @@ class _Run:
         self._waiting.clear()
 
     @property
-    def only_reads(self) -> bool:
-        """Whether nothing is to be made any more, since nothing will be written."""
-        return not self._keep_going and any(made.problems for made in self._made if made)
+    def _is_broken(self) -> bool:
+        return self._was_broken or any(made.problems for made in self._made if made)
 
     def make(self, number: int) -> None:
         """Make a batch in this process."""
-        made = make_batch(self.batches[number], self.task, self._folders[number], only_read=self.only_reads)
+        made = make_batch(self.batches[number], self.task, self._folders[number], is_broken=self._is_broken)
         self._keep(number, made)
 
     def make_in(self, process: subprocess.Popen[str], number: int) -> None:
@@ -90,7 +90,7 @@ class _Run:
             "folder": str(self._folders[number]),
             "root": str(files[0].folder),
             "files": [(file.relative, file.source) for file in files],
-            "only_read": self.only_reads,
+            "is_broken": self._is_broken,
         }
         print(json.dumps(asked), file=process.stdin, flush=True)
         answer = json.loads(process.stdout.readline())
@@ -108,7 +108,7 @@ class _Run:
         self._made[number] = made
 
     def all_made(self) -> list[Made]:
-        """What became of each batch; what other processes have left is made now."""
+        """What became of each batch; what was left, or went wrong, is made now."""
         for number, made in enumerate(self._made):
             if made is None:
                 self._folders[number] = self._stage.folder()  # there may be files in the other
@@ -142,7 +142,7 @@ class _Worker(Thread):
             own = task.templates.own
             assert self._process.stdin is not None
             print(json.dumps(sys.path), file=self._process.stdin)
-            about = (str(task.out), task.package, None if own is None else str(own), task.tools)
+            about = (str(task.out), task.package, None if own is None else str(own), task.tools, task.keep_going)
             print(json.dumps(about), file=self._process.stdin)
             for number in self._run.to_do():
                 self._run.make_in(self._process, number)
