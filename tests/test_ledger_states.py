@@ -183,7 +183,7 @@ def test_a_submit_that_its_client_is_closed_under_is_booked(stuck: Sandbox, ledg
 
 
 def test_many_jobs_are_cancelled_some_at_a_time(kind: Kind, stuck: Sandbox, ledger: Ledger) -> None:
-    client = kind.client(stuck, ledger=ledger, timeout=2.0)
+    client = kind.client(stuck, ledger=ledger, timeout=10.0)
     for _ in range(150):
         kind.settle(client.submit(REQUEST))
     stuck.faults.extend([Fault("cancel", delay=0.1)] * 150)

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
+from itertools import count
 
 from . import packages, peers
 from .catalog import openapi
@@ -49,15 +50,22 @@ def figures() -> Iterator[Figure]:
 
     edited = min(schemas.rglob("*.json"))
     entry = json.loads(edited.read_text())
-    maxima = iter(range(10_000, 20_000))
+    properties = entry["input_schema"]["properties"]
+    limited = next(part for part in properties.values() if "maximum" in part)
+    numbers = count(10_000)
 
-    def one_changed() -> float:
-        limited = next(part for part in entry["input_schema"]["properties"].values() if "maximum" in part)
-        limited["maximum"] = next(maxima)
+    def limit_changed() -> float:
+        limited["maximum"] = next(numbers)
         edited.write_text(json.dumps(entry, indent=2))
         return packages.generate(1000).seconds
 
-    yield ratio("one of 1,000 models changed", _PASS, 30.0, pairs(one_changed, nothing, 11))
+    def kind_added() -> float:
+        properties["code"] = {"type": "string", "pattern": f"^{next(numbers)}$"}
+        edited.write_text(json.dumps(entry, indent=2))
+        return packages.generate(1000).seconds
+
+    yield ratio("one of 1,000 models changed: a limit", _PASS, 30.0, pairs(limit_changed, nothing, 15))
+    yield ratio("the same: a field of a kind that no model had", _PASS, None, pairs(kind_added, nothing, 5))
 
 
 _PASS = f"`python{sys.version_info.major} -c pass`"
