@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from errno import EFBIG
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,6 +17,7 @@ from runcomfy_codegen.atomic import alone
 from runcomfy_codegen.cli import main
 from runcomfy_codegen.errors import GenerationError
 from runcomfy_codegen.field_types import Sought, field_types
+from runcomfy_codegen.fingerprints import digest
 from runcomfy_codegen.pipeline import build, read
 from runcomfy_codegen.templates import Templates, shipped
 
@@ -250,6 +252,141 @@ def test_what_a_killed_run_has_left_is_removed(tmp_path: Path) -> None:
     ]
 
 
+def test_what_was_left_is_removed_where_nothing_is_to_be_made(tmp_path: Path) -> None:
+    add_schema(tmp_path, "acme/model")
+    codegen("generate", cwd=tmp_path)
+    left = tmp_path / "generated/.cache/runcomfy.stage/batch0"
+    left.mkdir(parents=True)
+
+    assert codegen("check", cwd=tmp_path).returncode == 0
+    assert left.exists()
+    assert codegen("generate", cwd=tmp_path).stdout.endswith(" 0 changed; 0 of 1 model made anew\n")
+    assert not left.parent.exists()
+
+
+def test_ctrl_c_while_the_stage_is_removed_leaves_nothing_of_it(tmp_path: Path) -> None:
+    add_schema(tmp_path, "acme/model")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    program = """
+import signal
+import sys
+from runcomfy_codegen.cli import main
+def interrupt(event, arguments):
+    if event == "shutil.rmtree":
+        signal.raise_signal(signal.SIGINT)
+sys.addaudithook(interrupt)
+print(main(["check"]))
+"""
+
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "TMPDIR": str(temporary), "TEMP": str(temporary), "TMP": str(temporary)},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+    assert (done.stdout, list(temporary.iterdir())) == ("130\n", [])
+    assert done.stderr == "interrupted; every file is whole, and the same command goes on\n"
+
+
+EDITED_WHILE_READ = """
+import sys
+from pathlib import Path
+from runcomfy_codegen.cli import main
+schema = Path("schemas/acme/model.json").resolve()
+seen = []
+def edit(event, arguments):
+    if event == {event!r} and str(arguments[0]).endswith({path!r}) and len(seen) < 2:
+        seen.append(arguments)
+        if len(seen) == 2:
+            schema.write_text({text!r})
+sys.addaudithook(edit)
+print(main(["generate"]), len(seen))
+"""
+
+
+def edited_while_read(
+    folder: Path, event: str, path: str, text: str, program: str = EDITED_WHILE_READ
+) -> subprocess.CompletedProcess[str]:
+    """Generate, while the schema is edited as soon as something happens for the second time."""
+    program = program.format(event=event, path=path, text=text)
+    return subprocess.run(
+        [sys.executable, "-c", program], cwd=folder, capture_output=True, encoding="utf-8", check=False
+    )
+
+
+def test_a_schema_that_was_edited_while_it_was_read_is_taken_for_what_was_read(tmp_path: Path) -> None:
+    schema = add_schema(tmp_path, "acme/model", {**SCHEMA, "description": "One."})
+    before = schema.read_bytes()
+    two = json.dumps({**SCHEMA, "description": "Two."})
+
+    # It is opened to be hashed, and again to be read.
+    done = edited_while_read(tmp_path, "open", "acme/model.json", two)
+    module = tmp_path / "generated/runcomfy/models/acme/model.py"
+    assert (done.stdout.splitlines()[-1], b"Two." in module.read_bytes()) == ("0 2", True)
+    schema.write_bytes(before)
+
+    assert codegen("check", cwd=tmp_path).returncode == 1
+    assert codegen("generate", cwd=tmp_path).returncode == 0
+    assert files(tmp_path / "generated") == clean(tmp_path / "schemas", Templates(), "runcomfy")
+
+
+def test_a_runtime_file_that_was_edited_while_it_was_read_is_taken_for_what_was_read(tmp_path: Path) -> None:
+    add_schema(tmp_path, "acme/model")
+    own = tmp_path / "templates/runcomfy/own.py"
+    own.parent.mkdir(parents=True)
+    (tmp_path / "templates/VERSION").write_text("1")
+    own.write_text("X = 1")
+    program = EDITED_WHILE_READ.replace("schemas/acme/model.json", "templates/runcomfy/own.py")
+    program = program.replace('["generate"]', '["generate", "--templates", "templates"]')
+    made = tmp_path / "generated/runcomfy/own.py"
+
+    edited_while_read(tmp_path, "open", "templates/runcomfy/own.py", "X = 2", program)
+    assert made.read_text().endswith("X = 2")
+    own.write_text("X = 1")
+
+    assert codegen("generate", "--templates", "templates", cwd=tmp_path).returncode == 0
+    assert made.read_text().endswith("X = 1")
+
+
+@pytest.mark.parametrize("text", ["{}", json.dumps({**SCHEMA, "python_path": "acme.other"})])
+def test_a_known_schema_that_is_edited_while_its_files_are_made_again_is_told(tmp_path: Path, text: str) -> None:
+    add_schema(tmp_path, "acme/model")
+    codegen("generate", cwd=tmp_path)
+    (tmp_path / "generated/runcomfy/models/acme/model.py").unlink()
+
+    # The templates are listed to tell the tools, and again when all schemas are known.
+    done = edited_while_read(tmp_path, "os.scandir", "templates", text)
+
+    assert done.stdout == "1 2\n"
+    assert done.stderr.startswith("schemas/acme/model.json: ")
+    assert done.stderr.endswith("\nnothing was written\n")
+    add_schema(tmp_path, "acme/model")
+    assert codegen("generate", cwd=tmp_path).returncode == 0
+    assert files(tmp_path / "generated") == clean(tmp_path / "schemas", Templates(), "runcomfy")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no limit for the size of a file")
+def test_a_full_disk_is_told_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    add_schema(tmp_path, "acme/model")
+    program = """
+import resource
+from runcomfy_codegen.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))  # it stands for the disk
+print(main(["generate"]))
+"""
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, encoding="utf-8", check=False
+    )
+
+    assert (done.stdout, done.stderr) == ("1\n", f"generated/.cache/runcomfy.stage: {os.strerror(EFBIG)}\n")
+    assert not (tmp_path / "generated").exists()
+
+
 MEMORY = Path("/dev/shm")
 
 
@@ -302,6 +439,18 @@ def test_a_damaged_cache_is_noticed_and_made_anew(tmp_path: Path, content: bytes
     assert (again.stderr, again.stdout.endswith(" 0 changed; 0 of 1 model made anew\n")) == ("", True)
 
 
+def test_the_cache_of_another_version_is_no_damage(tmp_path: Path) -> None:
+    add_schema(tmp_path, "acme/model")
+    codegen("generate", cwd=tmp_path)
+    body = json.dumps({"tools": "", "paths": {}, "files": {}}).encode()
+    (tmp_path / "generated/.cache/runcomfy.json").write_bytes(digest(body).encode() + b"\n" + body)
+
+    done = codegen("generate", cwd=tmp_path)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith(" 0 changed; 1 of 1 model made anew\n")
+
+
 def test_the_cache_ignores_itself_in_git_and_can_be_deleted(tmp_path: Path) -> None:
     add_schema(tmp_path, "acme/model")
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
@@ -336,6 +485,22 @@ def test_other_tools_make_everything_anew(tmp_path: Path) -> None:
     done = codegen("generate", cwd=tmp_path, PYTHONPATH=str(tmp_path / "site"))
 
     assert done.stdout.endswith(" 0 changed; 1 of 1 model made anew\n")
+
+
+def test_an_upgrade_is_seen_beside_what_an_earlier_one_has_left(tmp_path: Path) -> None:
+    add_schema(tmp_path, "acme/model")
+    for left in ("0.0.1", "99.0.0"):  # whichever of them is listed first
+        (tmp_path / f"site/ruff-{left}.dist-info").mkdir(parents=True)
+    site = str(tmp_path / "site")
+    codegen("generate", cwd=tmp_path, PYTHONPATH=site)
+    (tmp_path / "site/ruff-1.0.0.dist-info").mkdir()
+    first = codegen("generate", cwd=tmp_path, PYTHONPATH=site)
+    (tmp_path / "site/ruff-1.0.0.dist-info").rename(tmp_path / "site/ruff-2.0.0.dist-info")
+
+    done = codegen("generate", cwd=tmp_path, PYTHONPATH=site)
+
+    for run in (first, done):
+        assert run.stdout.endswith(" 0 changed; 1 of 1 model made anew\n")
 
 
 def test_two_runs_at_once_do_not_mix(tmp_path: Path) -> None:

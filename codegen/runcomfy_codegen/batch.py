@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .errors import Problem, SchemaError
+from .fingerprints import digest
 from .layout import ImportPath, layout
 from .load import Listed
 from .pipeline import make, understood_file
@@ -30,6 +31,8 @@ class Made:
 
     paths: dict[str, ImportPath]
     """The import paths of its models, by the names of the schema files; of broken ones there is none."""
+    hashes: dict[str, str]
+    """What was read of them, which may have been edited since it was hashed before."""
     problems: list[Problem]
     files: dict[str, tuple[str, str]]
     """The staged files, the module and the schema, of the models that were made; of twins, only of the first."""
@@ -43,24 +46,27 @@ def make_batch(files: Sequence[Listed], task: Task, folder: Path, *, is_broken: 
     Where something `is_broken`, elsewhere or here, nothing is made, unless this is to keep going.
     """
     modules = []
+    hashes: dict[str, str] = {}
     problems: list[Problem] = []
     for file in files:
         try:
-            modules.append(understood_file(file.read()))
+            read = file.read()
+            modules.append(understood_file(read))
+            hashes[file.source] = digest(read.content)
         except SchemaError as error:
             problems.extend(error.problems)
     paths = {module.source: module.path for module in modules}
     first = {module.path: module for module in reversed(modules)}
     distinct = [module for module in modules if first[module.path] is module]
     if not distinct or ((is_broken or problems) and not task.keep_going):
-        return Made(paths, problems, {})
+        return Made(paths, hashes, problems, {})
     where = layout(first, task.package)
     try:
         staged = put(make(distinct, where, task.package, task.templates), folder)
     except Exception as error:  # what is wrong with files is told first, all of it
-        return Made(paths, problems, {}, error)
+        return Made(paths, hashes, problems, {}, error)
     made = {
         module.source: (str(staged[where.modules[module.path]]), str(staged[where.schemas[module.path]]))
         for module in distinct
     }
-    return Made(paths, problems, made)
+    return Made(paths, hashes, problems, made)

@@ -52,9 +52,11 @@ def _versions() -> Iterator[str]:
     found: dict[str, str] = {}
     for folder in sys.path:
         with suppress(OSError):
-            for name in os.listdir(folder or "."):
+            for name in sorted(os.listdir(folder or ".")):
                 if name.endswith(".dist-info"):
-                    found.setdefault(re.sub("[-_.]+", "-", name.partition("-")[0]).lower(), name)
+                    # All of them: an installation that broke off may leave one that no later one removes.
+                    distribution = re.sub("[-_.]+", "-", name.partition("-")[0]).lower()
+                    found[distribution] = f"{found.get(distribution, '')} {name}"
     for distribution in _DECIDING:
         if distribution not in found:
             from importlib.metadata import version
@@ -64,10 +66,12 @@ def _versions() -> Iterator[str]:
 
 
 def restore(out: Path, package: str) -> Cache | None:
-    """What the last run stored. None, if it is not what was stored."""
+    """What the last run stored, if it was of this version. None, if it is not what was stored."""
     try:
         stored = _load(_place(out, package))
-        return Cache() if stored is None else _as_stored(**stored)
+        if stored is None or stored.keys() != vars(Cache()).keys():
+            return Cache()
+        return _as_stored(**stored)
     except (OSError, ValueError, TypeError):
         return None
 

@@ -12,7 +12,7 @@ from .errors import GenerationError, Problem
 from .fingerprints import Fingerprints, digest
 from .layout import ImportPath, Layout, distinct, layout
 from .load import Listed, listed, nothing_in
-from .runtime import runtime
+from .runtime import RuntimeFile, runtime
 from .staging import Stage
 from .templates import Templates
 
@@ -81,19 +81,19 @@ def update(
     copied = runtime(package, templates)
     made_of = _made_of(models, where)
     for name, file in copied.items():
-        made_of[name] = digest(file.source.encode(), str(fingerprints.of(file.path)).encode())
+        made_of[name] = _copied_of(file, str(fingerprints.of(file.path)))
     root = os.path.abspath(out)
     standing = {file: fingerprints.of(f"{root}/{file}") for file in made_of}
     kept = frozenset(file for file, of in made_of.items() if known.files.get(file) == (of, standing[file]))
     missing = made_of.keys() - kept
     anew = [model for model in models if {where.modules[model.path], where.schemas[model.path]} & missing]
-    again = maker.make([model.file for model in anew if model.source not in maker.made])
-    if changed := [problem for batch in again for problem in batch.problems]:
-        raise GenerationError(changed)
-    _raise_failure(again)
+    maker.make_known([model for model in anew if model.source not in maker.made])
     maker.finish(anew, where, [path for path, file in where.packages.items() if file in missing])
-    if more := {name: file.text() for name, file in copied.items() if name in missing}:
-        stage.add(more)
+    read = {name: file.content() for name, file in copied.items() if name in missing}
+    if read:
+        stage.add({name: copied[name].text_of(content) for name, content in read.items()})
+    # A file may have been edited since it was hashed.
+    made_of |= {name: _copied_of(copied[name], digest(content)) for name, content in read.items()}
 
     own = {file: digest(text.encode()) for file, text in stage.items()}
     new = Cache(
@@ -131,10 +131,10 @@ def _models(
             new.append(models[file.source])
     made = maker.make([model.file for model in new], is_broken=bool(problems))
     problems = [*problems, *(problem for batch in made for problem in batch.problems)]
-    paths = {source: path for batch in made for source, path in batch.paths.items()}
+    read = {source: (batch.hashes[source], path) for batch in made for source, path in batch.paths.items()}
     for model in new:
-        if model.source in paths:
-            models[model.source] = model._replace(path=paths[model.source])
+        if model.source in read:
+            models[model.source] = _Model(model.file, *read[model.source])
         else:
             del models[model.source]
     placed, clashes = distinct(models.values())
@@ -177,6 +177,20 @@ class _Maker:
             self.made |= batch.files
         return made
 
+    def make_known(self, models: Sequence[_Model]) -> None:
+        """Make models whose files are gone or changed, though their schemas are not."""
+        made = self.make([model.file for model in models])
+        hashes = {source: hash_ for batch in made for source, hash_ in batch.hashes.items()}
+        problems = [problem for batch in made for problem in batch.problems]
+        problems += [
+            Problem(model.source, "", "was edited while it was used; try again")
+            for model in models
+            if hashes.get(model.source, model.hash) != model.hash
+        ]
+        if problems:
+            raise GenerationError(problems)
+        _raise_failure(made)
+
     def finish(self, models: Sequence[_Model], where: Layout, packages: Sequence[ImportPath]) -> None:
         """Make packages as well, and give every file of the models its place."""
         if packages:
@@ -195,6 +209,11 @@ class _Maker:
         from .field_types import known
 
         return None if self._types.keys() == known.keys() else dict(sorted(known.items()))
+
+
+def _copied_of(file: RuntimeFile, hash_: str) -> str:
+    """The hash of what a file of the runtime is made of."""
+    return digest(file.source.encode(), hash_.encode())
 
 
 def _raise_failure(made: "list[Made]") -> None:

@@ -17,7 +17,15 @@ class RuntimeFile(NamedTuple):
     path: str
 
     def text(self) -> str:
-        text = Path(self.path).read_bytes().decode()
+        """As it stands in the package."""
+        return self.text_of(self.content())
+
+    def content(self) -> bytes:
+        return Path(self.path).read_bytes()
+
+    def text_of(self, content: bytes) -> str:
+        """As it stands in the package, of what was read already."""
+        text = content.decode()
         return f"{header(self.source)}\n{text}" if text else text
 
 

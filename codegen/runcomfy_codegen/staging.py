@@ -1,17 +1,32 @@
 """Files that were made and are not written yet: in a folder of their own, since there may be too many to hold."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from errno import EXDEV
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
-from threading import Thread
+from threading import Event, Thread
 from typing import Self
 
 from .atomic import replace
+from .errors import OutputError
 from .formatting import format_folder
+
+
+class _Work(Thread):
+    """A thread with an end to wait for: where Ctrl-C interrupts a join, some Pythons take the thread for ended."""
+
+    def __init__(self, target: Callable[[Path], None], folder: Path) -> None:
+        super().__init__(target=target, args=(folder,))
+        self.ended = Event()
+
+    def run(self) -> None:
+        try:
+            super().run()
+        finally:
+            self.ended.set()
 
 
 class Stage(Mapping[str, str]):
@@ -26,28 +41,45 @@ class Stage(Mapping[str, str]):
         self._folder: Path | None = None
         self._parents: list[Path] = []
         """The folders that were made for it."""
-        self._formatting: list[Thread] = []
+        self._formatting: list[_Work] = []
         self._errors: list[Exception] = []
         self._files: dict[str, Path] = {}
 
     def __enter__(self) -> Self:
+        if self._place is not None:
+            rmtree(self._place, ignore_errors=True)  # a run that was killed may have left it
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._folder is None:
+            return
+        removal = _Work(self._remove, self._folder)
+        removal.start()  # Ctrl-C interrupts the main thread only, and would leave half of the folder
+        try:
+            removal.ended.wait()
+        except KeyboardInterrupt:
+            removal.ended.wait()
+            raise
+
+    def _remove(self, root: Path) -> None:
         for work in self._formatting:
-            work.join()
-        if self._folder is not None:
-            rmtree(self._folder, ignore_errors=True)
+            with suppress(RuntimeError):  # it was interrupted before it was started
+                work.join()
+        rmtree(root, ignore_errors=True)
         for folder in self._parents:
             with suppress(OSError):  # it has other files by now
                 folder.rmdir()
 
     def add(self, tree: Mapping[str, str]) -> None:
-        """Take further files in as they are."""
+        """Take further files in as they are.
+
+        Raises:
+            OutputError: there is no room for them.
+        """
         self._files |= put(tree, self.folder())
 
     def add_unformatted(self, tree: Mapping[str, str]) -> None:
-        """Take further files in, to have the imports sorted and the code formatted of every Python file."""
+        """As `add`, to have the imports sorted and the code formatted of every Python file."""
         folder = self.folder()
         self._files |= put(tree, folder)
         self.format(folder)
@@ -65,14 +97,14 @@ class Stage(Mapping[str, str]):
 
     def format(self, folder: Path) -> None:
         """Format a folder meanwhile: ruff is a process of its own, and needs no waiting for."""
-        work = Thread(target=self._format, args=(folder,))
-        work.start()
+        work = _Work(self._format, folder)
         self._formatting.append(work)
+        work.start()
 
     def formatted(self) -> None:
         """Wait until everything is formatted."""
         for work in self._formatting:
-            work.join()
+            work.ended.wait()
         for error in self._errors:
             raise error
 
@@ -107,7 +139,6 @@ class Stage(Mapping[str, str]):
             return None
         parents = [folder for folder in self._place.parents if not folder.exists()]
         try:
-            rmtree(self._place, ignore_errors=True)  # a run that was killed may have left it
             self._place.mkdir(parents=True)
         except OSError:
             return None
@@ -128,7 +159,18 @@ class Stage(Mapping[str, str]):
 
 
 def put(tree: Mapping[str, str], folder: Path) -> dict[str, Path]:
-    """Write files into an empty folder, under names that are short and without a meaning."""
+    """Write files into an empty folder, under names that are short and without a meaning.
+
+    Raises:
+        OutputError: there is no room for them.
+    """
+    try:
+        return _put(tree, folder)
+    except OSError as error:
+        raise OutputError(f"{folder.parent}: {error.strerror}") from error
+
+
+def _put(tree: Mapping[str, str], folder: Path) -> dict[str, Path]:
     places = {package: folder / package for package in {path.partition("/")[0] for path in tree}}
     for place in places.values():
         place.mkdir()  # where there is a folder of its name, ruff takes a package for one of the code's own

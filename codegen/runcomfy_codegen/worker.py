@@ -30,6 +30,7 @@ def main() -> None:
             raise made.failure
         answer = {
             "paths": made.paths,
+            "hashes": made.hashes,
             "problems": [vars(problem) for problem in made.problems],
             "files": made.files,
             "types": {key: type_ for key, type_ in known.items() if key not in before},

@@ -97,6 +97,7 @@ class _Run:
         self._types.append(answer["types"])
         made = Made(
             {source: tuple(path) for source, path in answer["paths"].items()},
+            answer["hashes"],
             [Problem(**problem) for problem in answer["problems"]],
             {source: (module, schema) for source, (module, schema) in answer["files"].items()},
         )
