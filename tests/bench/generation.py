@@ -8,18 +8,18 @@ from itertools import count
 from . import packages, peers
 from .catalog import openapi
 from .figures import Figure, ratio
-from .measure import FOLDER, Pairs, pairs, put_away, python, run
+from .measure import OUTPUTS, Pairs, pairs, put_away, python, run
 
 
 def figures() -> Iterator[Figure]:
     """Generate catalogs of 1,000 and 5,000 models: from nothing, with nothing changed, with one model changed."""
     schemas = packages.schemas(1000)
     packages.schemas(5000)
-    document = FOLDER / "openapi.json"
+    document = OUTPUTS / "openapi.json"
     document.write_text(json.dumps(openapi(1000)))
 
     def theirs() -> float:
-        out = FOLDER / "peers-output"
+        out = OUTPUTS / "peers-output"
         put_away(out)
         command = [peers.program_of("openapi-python-client"), "generate", "--path", document, "--output-path", out]
         done = run([*command, "--meta", "none"], PATH=peers.PATH)

@@ -8,14 +8,18 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from getpass import getuser
 from pathlib import Path
+from tempfile import gettempdir
 from time import perf_counter
 from typing import NamedTuple
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FOLDER = REPOSITORY / ".cache/bench"
 """What the measurements leave behind; it can be deleted at any time."""
-_AWAY = FOLDER / "away"
+OUTPUTS = Path(gettempdir(), f"runcomfy-bench-{getuser()}")
+"""The same, of generators. Outside of the repository, which ignores its cache: ruff passes over what is ignored."""
+_AWAY = OUTPUTS / "away"
 
 
 class Cost(NamedTuple):
@@ -99,7 +103,7 @@ def put_away(folder: Path) -> None:
 def set_up() -> None:
     """Make the folder, and delete what was put away."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    (FOLDER / ".gitignore").write_text("*\n")
+    OUTPUTS.mkdir(exist_ok=True)
     shutil.rmtree(_AWAY, ignore_errors=True)
 
 

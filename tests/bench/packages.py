@@ -5,14 +5,14 @@ import sys
 from pathlib import Path
 
 from .catalog import write_schemas
-from .measure import FOLDER, Cost, compile_below, put_away, run
+from .measure import OUTPUTS, Cost, compile_below, put_away, run
 
 _COMMAND = Path(sys.executable).with_name("runcomfy-codegen")
 
 
 def schemas(count: int) -> Path:
     """A folder of so many schemas, made anew."""
-    folder = FOLDER / f"schemas-{count}"
+    folder = OUTPUTS / f"schemas-{count}"
     put_away(folder)
     write_schemas(folder, count)
     return folder
@@ -20,12 +20,12 @@ def schemas(count: int) -> Path:
 
 def output(count: int) -> Path:
     """Where the package of so many models is generated to."""
-    return FOLDER / f"generated-{count}"
+    return OUTPUTS / f"generated-{count}"
 
 
 def generate(count: int) -> Cost:
     """Generate it, or what of it has changed."""
-    return run([_COMMAND, "generate", "--schemas", FOLDER / f"schemas-{count}", "--out", output(count)])
+    return run([_COMMAND, "generate", "--schemas", OUTPUTS / f"schemas-{count}", "--out", output(count)])
 
 
 def generate_anew(count: int) -> Cost:
