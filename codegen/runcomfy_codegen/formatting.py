@@ -1,4 +1,4 @@
-"""One isolated ruff run over all rendered files; whatever ruff or black settings lie around change nothing."""
+"""Isolated ruff runs over rendered files; whatever ruff or black settings lie around change nothing."""
 
 import os
 from pathlib import Path

@@ -20,7 +20,7 @@ def header(source: str) -> str:
 
     Python looks for the encoding of a file in such a comment, so no sign with which one is declared gets into it.
     """
-    from urllib.parse import quote  # as all that only those need who change something
+    from urllib.parse import quote  # slow to load, and mostly there is nothing to change
 
     return f"# {MARK} from {quote(source, safe='/ ')}; do not edit."
 
@@ -73,9 +73,9 @@ def diff(tree: Tree, out: Path, package: str, kept: frozenset[str] = frozenset()
 
 
 def _file_diff(path: str, before: str | None, after: str | None) -> str:
-    old, new = (f"a/{path}" if before is not None else "/dev/null"), (f"b/{path}" if after is not None else "/dev/null")
-    from difflib import unified_diff
+    from difflib import unified_diff  # slow to load, and mostly there is no difference
 
+    old, new = (f"a/{path}" if before is not None else "/dev/null"), (f"b/{path}" if after is not None else "/dev/null")
     lines = unified_diff((before or "").splitlines(True), (after or "").splitlines(True), old, new)
     return "".join(lines) or f"--- {old}\n+++ {new}\n"
 
@@ -116,7 +116,7 @@ def _read(path: Path) -> str | None:
 
 def _remove(path: Path, root: Path) -> None:
     """Remove a file, what Python compiled from it, and the folders that are empty without them."""
-    from glob import escape
+    from glob import escape  # slow to load, and mostly there is nothing to remove
 
     path.unlink()
     compiled = path.parent / "__pycache__"
